@@ -1,0 +1,1 @@
+"""When: the scheduler (leader, clock) and the watcher (ears)."""

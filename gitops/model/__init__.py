@@ -1,0 +1,1 @@
+"""What the engine talks about: Applications, projects, objects, artifacts. Values only, no I/O."""

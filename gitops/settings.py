@@ -1,0 +1,52 @@
+"""Every knob, documented once. Each is an environment variable with the prefix GITOPS_, e.g. GITOPS_REDIS_URL."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The engine's settings, read from the environment once per process."""
+
+    model_config = SettingsConfigDict(env_prefix="GITOPS_", extra="ignore")
+
+    # --- where things are ---
+    redis_url: SecretStr = Field(SecretStr("redis://127.0.0.1:6379/0"), description="Redis or Valkey, 6.2 or newer.")
+    redis_prefix: str = Field("gitops:", description="Prefix of every key, so that one Redis can be shared.")
+    seal_key: SecretStr = Field(
+        SecretStr(""),
+        description="What rests in Redis is encrypted with a key derived from this; beat and workers need the same one.",
+    )
+    kubeconfig: Path | None = Field(None, description="Kubeconfig of the control cluster; unset: in-cluster.")
+    namespace: str = Field("argocd", description="The control namespace: Applications, projects and Secrets.")
+    data_dir: Path = Field(Path("/tmp/gitops"), description="Mirrors and charts; an empty one is refilled.")  # noqa: S108
+
+    # --- pace ---
+    poll_interval: float = Field(180.0, gt=0, description="Seconds between two looks at an unchanged application.")
+    poll_jitter: float = Field(0.1, ge=0, le=0.5, description="Each interval varies by this fraction.")
+    full_compare_interval: float = Field(3600.0, gt=0, description="Seconds after which all objects are read anyway.")
+
+    # --- beat ---
+    lease_ttl: float = Field(10.0, gt=0, description="Seconds until a silent leader is replaced.")
+    beat_tick: float = Field(1.0, gt=0, description="The longest that beat sleeps, seconds.")
+
+    # --- bounds of a task ---
+    soft_time_limit: int = Field(120, gt=0, description="Seconds after which a task is asked to stop.")
+    hard_time_limit: int = Field(150, gt=0, description="Seconds after which its process is killed.")
+    lock_ttl: int = Field(180, gt=0, description="Seconds that an application's lock outlives a silent worker.")
+    visibility_timeout: int = Field(300, gt=0, description="Seconds after which an unacknowledged message comes again.")
+
+    # --- observing ---
+    log_format: str = Field("console", description="console or json.")
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    metrics_port: int = Field(0, ge=0, description="Port of /metrics; 0: off.")
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The process's settings."""
+    return Settings()
