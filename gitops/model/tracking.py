@@ -137,7 +137,7 @@ def owner(
     label_key: str = INSTANCE_LABEL,
     installation_id: str = "",
 ) -> str | None:
-    """The instance name of the application that a live object says it belongs to; None where it belongs to none of ours.
+    """The instance name of the application that a live object says it belongs to; None where it is none of ours.
 
     With an installation id configured, objects that carry another one (or none) are not ours.
     """
@@ -167,11 +167,8 @@ def is_self_referenced(
         return True
     identity = key_of(live)
     if target is not None:
-        return (
-            _names(key_of(target), identity)
-            or not key_of(target).namespace
-            and _names(key_of(target)._replace(namespace=identity.namespace), identity)
-        )
+        wanted = key_of(target)
+        return _names(wanted if wanted.namespace else wanted._replace(namespace=identity.namespace), identity)
     value = annotations_of(live).get(TRACKING_ID)
     if not value:
         return True
