@@ -44,6 +44,11 @@ class Settings(BaseSettings):
     log_format: str = Field("console", description="console or json.")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
     metrics_port: int = Field(0, ge=0, description="Port of /metrics; 0: off.")
+    metrics_host: str = Field("0.0.0.0", description="Address that /metrics listens on.")  # noqa: S104
+    metrics_dir: Path | None = Field(
+        None, description="Where a prefork worker's processes keep their counters, emptied at start; unset: one process."
+    )
+    trace_endpoint: str = Field("", description="OTLP/HTTP endpoint of traces, e.g. http://collector:4318; empty: off.")
 
 
 @lru_cache(maxsize=1)

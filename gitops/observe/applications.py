@@ -1,0 +1,123 @@
+"""Series of applications and clusters, made at each scrape from what is cached: they end with what they speak of."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from prometheus_client import Metric
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from gitops.observe.scrub import scrub_url
+
+
+@dataclass(frozen=True, slots=True)
+class AppSummary:
+    """What is shown of one Application without reading its manifests."""
+
+    namespace: str
+    name: str
+    project: str
+    repo: str
+    dest_server: str
+    dest_namespace: str
+    sync_status: str
+    health_status: str
+    #: '' | sync | delete
+    operation: str = ""
+    autosync: bool = False
+    revision: str = ""
+    #: Unix seconds; 0: never.
+    reconciled_at: float = 0.0
+    health_since: float = 0.0
+    #: The newest error condition, or the failed operation's message; empty when all is well.
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSummary:
+    """What is shown of one destination cluster."""
+
+    name: str
+    server: str
+    version: str
+    connected: bool
+    #: Objects in the live index.
+    objects: int = 0
+
+
+class AppCollector(Collector):
+    """`argocd_app_info` and the counts by state."""
+
+    def __init__(self, applications: Callable[[], Iterable[AppSummary]], *, limit: int = 20_000) -> None:
+        """`applications` gives the cached summaries and must be fast; beyond `limit` only the counts are shown."""
+        self._applications = applications
+        self._limit = limit
+
+    def collect(self) -> Iterable[Metric]:
+        """The metrics of now."""
+        info = GaugeMetricFamily(
+            "argocd_app_info",
+            "Information about an application.",
+            labels=[
+                "namespace",
+                "name",
+                "project",
+                "autosync_enabled",
+                "repo",
+                "dest_server",
+                "dest_namespace",
+                "sync_status",
+                "health_status",
+                "operation",
+            ],
+        )
+        states: Counter[tuple[str, str]] = Counter()
+        for count, app in enumerate(self._applications()):
+            states[app.sync_status or "Unknown", app.health_status or "Unknown"] += 1
+            if count < self._limit:
+                info.add_metric(
+                    [
+                        app.namespace,
+                        app.name,
+                        app.project,
+                        str(app.autosync).lower(),
+                        scrub_url(app.repo),
+                        app.dest_server,
+                        app.dest_namespace,
+                        app.sync_status or "Unknown",
+                        app.health_status or "Unknown",
+                        app.operation,
+                    ],
+                    1,
+                )
+        counts = GaugeMetricFamily(
+            "gitops_applications", "Applications by state.", labels=["sync_status", "health_status"]
+        )
+        for (sync, health), number in sorted(states.items()):
+            counts.add_metric([sync, health], number)
+        return [info, counts]
+
+
+class ClusterCollector(Collector):
+    """`argocd_cluster_info`, whether it answers, and the size of the live index."""
+
+    def __init__(self, clusters: Callable[[], Iterable[ClusterSummary]]) -> None:
+        self._clusters = clusters
+
+    def collect(self) -> Iterable[Metric]:
+        """The metrics of now."""
+        info = GaugeMetricFamily("argocd_cluster_info", "A cluster.", labels=["server", "k8s_version", "name"])
+        status = GaugeMetricFamily(
+            "argocd_cluster_connection_status", "Whether the cluster answers.", labels=["server", "k8s_version"]
+        )
+        objects = GaugeMetricFamily(
+            "argocd_cluster_api_resource_objects", "Objects in the live index.", labels=["server"]
+        )
+        for cluster in self._clusters():
+            info.add_metric([cluster.server, cluster.version, cluster.name], 1)
+            status.add_metric([cluster.server, cluster.version], 1 if cluster.connected else 0)
+            objects.add_metric([cluster.server], cluster.objects)
+        return [info, status, objects]
