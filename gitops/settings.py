@@ -30,6 +30,8 @@ class Settings(BaseSettings):
     poll_jitter: float = Field(0.1, ge=0, le=0.5, description="Each interval varies by this fraction.")
     full_compare_interval: float = Field(3600.0, gt=0, description="Seconds after which all objects are read anyway.")
 
+    artifact_ttl: int = Field(86_400, gt=0, description="Seconds that rendered objects rest in Redis after their last use.")
+
     # --- beat ---
     lease_ttl: float = Field(10.0, gt=0, description="Seconds until a silent leader is replaced.")
     beat_tick: float = Field(1.0, gt=0, description="The longest that beat sleeps, seconds.")

@@ -1,0 +1,179 @@
+"""What is known of one application: its CR as the watch brought it, its desired state, its flags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any, cast
+
+import orjson
+import redis
+
+from gitops.model.objects import Object, canonical, digest
+from gitops.state.due import Tracked
+from gitops.state.keys import Keys
+from gitops.state.seal import Seal
+
+
+def spec_digest(obj: Object) -> str:
+    """A digest of what people decide about an Application: spec, operation, annotations, finalizers, deletion."""
+    meta = obj.get("metadata") or {}
+    return digest(
+        canonical(
+            [
+                obj.get("spec"),
+                obj.get("operation"),
+                meta.get("annotations"),
+                meta.get("finalizers"),
+                meta.get("deletionTimestamp"),
+                meta.get("uid"),
+            ]
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredState:
+    """The outcome of an application's last fetch."""
+
+    #: Digest of the spec that was fetched for.
+    spec: str = ""
+    #: The Artifact's address; empty where there is none because of `error`.
+    artifact: str = ""
+    revisions: tuple[str, ...] = ()
+    source_types: tuple[str, ...] = ()
+    tracked: tuple[Tracked, ...] = ()
+    #: For each source: the paths whose content decided the render, and the digest of their tree ids.
+    inputs: tuple[tuple[str, ...], ...] = ()
+    #: (condition type, sentence) of the failure.
+    error: tuple[str, str] | None = None
+    warnings: tuple[tuple[str, str], ...] = ()
+    #: Failures in a row, for the pace of the next try.
+    failures: int = 0
+
+    def dump(self) -> bytes:
+        return orjson.dumps(asdict(self))
+
+    @classmethod
+    def load(cls, data: bytes) -> DesiredState:
+        raw: dict[str, Any] = orjson.loads(data)
+        return cls(
+            spec=raw["spec"],
+            artifact=raw["artifact"],
+            revisions=tuple(raw["revisions"]),
+            source_types=tuple(raw["source_types"]),
+            tracked=tuple(Tracked(**t) for t in raw["tracked"]),
+            inputs=tuple(tuple(paths) for paths in raw["inputs"]),
+            error=tuple(raw["error"]) if raw["error"] else None,
+            warnings=tuple(tuple(w) for w in raw["warnings"]),
+            failures=raw["failures"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """An application's plain fields."""
+
+    spec: str = ""
+    done: str = ""
+    dirty: str = "0"
+    seen: str = "0"
+    #: Unix seconds after which a full comparison is wanted.
+    full: float = 0.0
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+class Apps:
+    """One hash for each application. What could betray or change an outcome is sealed, bound to its application."""
+
+    def __init__(self, client: redis.Redis, keys: Keys, seal: Seal) -> None:
+        self._redis, self._keys, self._seal = client, keys, seal
+
+    # --- the CR ---
+
+    def put(self, app: str, obj: Object) -> bool:
+        """Keep an Application as the watch brought it. True where what people decide has changed."""
+        meta = {k: v for k, v in (obj.get("metadata") or {}).items() if k != "managedFields"}
+        spec = spec_digest(obj)
+        key = self._keys.app(app)
+        before = cast(bytes | None, self._redis.hget(key, "spec"))
+        sealed = self._seal.seal(f"{key}/cr", orjson.dumps({**obj, "metadata": meta}))
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.hset(key, mapping={"cr": sealed, "spec": spec, "crv": str(meta.get("resourceVersion") or "0")})
+        pipe.sadd(self._keys.apps, app)
+        pipe.execute()
+        return before is None or before.decode() != spec
+
+    def get(self, app: str) -> Object | None:
+        """The Application as kept; None where Redis does not know it."""
+        key = self._keys.app(app)
+        data = self._seal.open(f"{key}/cr", cast(bytes | None, self._redis.hget(key, "cr")))
+        return orjson.loads(data) if data else None
+
+    def ids(self) -> set[str]:
+        """Every application that is followed."""
+        return {app.decode() for app in cast(set[bytes], self._redis.smembers(self._keys.apps))}
+
+    def forget(self, app: str) -> None:
+        """Drop everything that is kept for an application that is no more."""
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.delete(self._keys.app(app), self._keys.observed(app), self._keys.compared(app))
+        pipe.srem(self._keys.apps, app)
+        for zset in (self._keys.due, self._keys.soon, self._keys.parked):
+            pipe.zrem(zset, app)
+        pipe.execute()
+
+    # --- the desired state ---
+
+    def set_desired(self, app: str, desired: DesiredState) -> None:
+        """Keep the outcome of a fetch."""
+        key = self._keys.app(app)
+        self._redis.hset(key, "desired", self._seal.seal(f"{key}/desired", desired.dump()))
+
+    def desired(self, app: str) -> DesiredState | None:
+        """The outcome of the last fetch; None where there is none."""
+        key = self._keys.app(app)
+        data = self._seal.open(f"{key}/desired", cast(bytes | None, self._redis.hget(key, "desired")))
+        return DesiredState.load(data) if data else None
+
+    # --- flags ---
+
+    def flags(self, app: str) -> Flags:
+        """The plain fields that decide whether anything is to be done."""
+        names = ["spec", "done", "dirty", "seen", "full"]
+        values = cast(list[bytes | None], self._redis.hmget(self._keys.app(app), names))
+        spec, done, dirty, seen, full = [v.decode() if v else "" for v in values]
+        return Flags(spec, done, dirty or "0", seen or "0", float(full or 0))
+
+    def set_fields(self, app: str, **fields: str) -> None:
+        """Set plain fields."""
+        self._redis.hset(self._keys.app(app), mapping={**fields})
+
+    def field(self, app: str, name: str) -> str:
+        """One plain field; "" where absent."""
+        value = cast(bytes | None, self._redis.hget(self._keys.app(app), name))
+        return value.decode() if value else ""
+
+    def take_field(self, app: str, name: str) -> str:
+        """One plain field, removed as it is read."""
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.hget(self._keys.app(app), name)
+        pipe.hdel(self._keys.app(app), name)
+        value = pipe.execute()[0]
+        return value.decode() if value else ""
+
+    # --- which applications use a repository ---
+
+    def link(self, app: str, urls: Iterable[str], former: Iterable[str] = ()) -> None:
+        """Note the repositories that an application uses, and drop those that it used before."""
+        wanted, old = set(urls), set(former)
+        pipe = self._redis.pipeline(transaction=False)
+        for url in wanted:
+            pipe.sadd(self._keys.repo_apps(url), app)
+        for url in old - wanted:
+            pipe.srem(self._keys.repo_apps(url), app)
+        pipe.execute()
+
+    def users(self, url: str) -> set[str]:
+        """The applications that use a repository."""
+        return {app.decode() for app in cast(set[bytes], self._redis.smembers(self._keys.repo_apps(url)))}

@@ -1,0 +1,151 @@
+"""The live index: resourceVersions of managed objects, as watched and as last compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import orjson
+import redis
+
+from gitops.model.health import Health
+from gitops.model.objects import ObjectKey
+from gitops.state.keys import Keys
+from gitops.state.queue import APPLY, DIFF, Queue, Rank
+from gitops.state.scripts import Scripts
+
+#: What observe answers.
+ECHO, PUBLISHED, JOINED, PUT_OFF, LEFT = 0, 1, 2, 3, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What the last comparison made of one object: at this version, against this manifest, it found this."""
+
+    resource_version: int
+    #: Digest of the manifest; "" for an object that is live only.
+    manifest: str
+    synced: bool
+    version: str
+    health: Health | None = None
+    #: Live only: it is to be pruned.
+    extra: bool = False
+
+    def dump(self) -> str:
+        health = [self.health.status, self.health.message, self.health.rule] if self.health else None
+        rest = orjson.dumps([self.manifest, self.synced, self.version, health, self.extra]).decode()
+        return f"{self.resource_version}|{rest}"
+
+    @classmethod
+    def load(cls, text: bytes) -> Note:
+        version, rest = text.split(b"|", 1)
+        manifest, synced, api_version, health, extra = orjson.loads(rest)
+        return cls(int(version), manifest, synced, api_version, Health(*health) if health else None, extra)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The index of one application at one moment."""
+
+    #: The counter that the watcher raises; given back to `settle`.
+    dirty: str
+    #: As the watcher saw it; a negative version is that of an object's deletion.
+    observed: dict[ObjectKey, int] = field(default_factory=dict)
+    compared: dict[ObjectKey, Note] = field(default_factory=dict)
+
+
+class LiveIndex:
+    """About 100 bytes for each managed object in each of two hashes; it goes with its application."""
+
+    def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys, queue: Queue) -> None:
+        self._redis, self._scripts, self._keys, self._queue = client, scripts, keys, queue
+
+    def observe(
+        self,
+        app: str,
+        key: ObjectKey,
+        resource_version: int,
+        *,
+        gone: bool = False,
+        quiet: bool = False,
+        later: float = 0.0,
+        pipe: Any = None,
+    ) -> int:
+        """The watcher saw an object at this version. Wishes for `diff`, or `apply` where an operation is under way.
+
+        A quiet change (only its status) is compared at `later`, unix seconds, so that a rollout costs few comparisons.
+        Returns ECHO, PUBLISHED, JOINED, PUT_OFF or LEFT.
+        """
+        diff = self._queue.message(DIFF, app, Rank.DRIFT)
+        apply = self._queue.message(APPLY, app, Rank.DRIFT)
+        answer = self._scripts(
+            "observe",
+            [
+                self._keys.observed(app),
+                self._keys.compared(app),
+                self._keys.app(app),
+                self._keys.lock("cluster", app),
+                *self._queue.lists(DIFF),
+                *self._queue.lists(APPLY),
+                self._keys.soon,
+            ],
+            [
+                key.encode(),
+                resource_version,
+                int(gone),
+                int(quiet),
+                later,
+                app,
+                diff.id,
+                diff.payload,
+                apply.id,
+                apply.payload,
+            ],
+            pipe,
+        )
+        return int(answer) if pipe is None else ECHO
+
+    def snapshot(self, app: str) -> Snapshot:
+        """The index of one application."""
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.hget(self._keys.app(app), "dirty")
+        pipe.hgetall(self._keys.observed(app))
+        pipe.hgetall(self._keys.compared(app))
+        dirty, observed, compared = pipe.execute()
+        return Snapshot(
+            dirty=dirty.decode() if dirty else "0",
+            observed={ObjectKey.decode(k.decode()): int(v) for k, v in observed.items()},
+            compared={ObjectKey.decode(k.decode()): Note.load(v) for k, v in compared.items()},
+        )
+
+    def settle(self, app: str, dirty: str, notes: Mapping[ObjectKey, Note | None]) -> bool:
+        """Note what was compared (None forgets an object). True where the watcher saw something newer meanwhile."""
+        args: list[str] = [dirty]
+        for key, note in notes.items():
+            args += [key.encode(), note.dump() if note else ""]
+        keys = [self._keys.observed(app), self._keys.compared(app), self._keys.app(app)]
+        return bool(self._scripts("settle", keys, args))
+
+    def replace_observed(self, app: str, versions: Mapping[ObjectKey, int]) -> None:
+        """Put a whole listing in place of what was observed."""
+        key = self._keys.observed(app)
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.delete(key)
+        if versions:
+            pipe.hset(key, mapping={k.encode(): v for k, v in versions.items()})
+        pipe.execute()
+
+    def clear(self, app: str) -> None:
+        """Forget the last comparison, so that the next one reads every object."""
+        self._redis.delete(self._keys.compared(app))
+
+    def due_soon(self, now: float, limit: int = 500) -> list[str]:
+        """Take the applications whose put-off comparison is due."""
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.zrange(self._keys.soon, "-inf", str(now), byscore=True, offset=0, num=limit)
+        found = cast(list[bytes], pipe.execute()[0])
+        if not found:
+            return []
+        taken = [app for app in found if self._redis.zrem(self._keys.soon, app)]
+        return [app.decode() for app in taken]

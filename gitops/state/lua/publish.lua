@@ -1,0 +1,34 @@
+-- Included at the head of every script that publishes.
+-- publish(app, task, rank, id, payload, normal, urgent, alive): one message per (task, application) waits at the most.
+--   app      the application's hash; its field `pend:<task>` is "<rank>|<id>" of the waiting message
+--   rank     "0" poll, "1" drift, "2" webhook, "3" a person; 0 waits in the normal list, others in the urgent one,
+--            and 3 goes to the end that is served next
+--   returns  1 where a message was pushed, 0 where the wish joined the one that waits already
+-- A waiting message is moved up, never doubled, when a more urgent wish comes.
+local function publish(app, task, rank, id, payload, normal, urgent)
+  local field = 'pend:' .. task
+  local pend = redis.call('HGET', app, field)
+  if pend then
+    local waiting_rank, waiting_id = string.match(pend, '^(%d)|(.*)$')
+    if tonumber(waiting_rank) >= tonumber(rank) then return 0 end
+    local list = normal
+    if waiting_rank ~= '0' then list = urgent end
+    local found = false
+    for start = 0, redis.call('LLEN', list) - 1, 200 do
+      for _, message in ipairs(redis.call('LRANGE', list, start, start + 199)) do
+        if string.find(message, waiting_id, 1, true) then
+          redis.call('LREM', list, 1, message)
+          found = true
+          break
+        end
+      end
+      if found then break end
+    end
+    -- Not in the list: a worker has just taken it and will see this wish in its marker being replaced.
+  end
+  redis.call('HSET', app, field, rank .. '|' .. id)
+  if rank == '3' then redis.call('RPUSH', urgent, payload)
+  elseif rank == '0' then redis.call('LPUSH', normal, payload)
+  else redis.call('LPUSH', urgent, payload) end
+  return 1
+end

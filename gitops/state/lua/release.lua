@@ -1,0 +1,16 @@
+-- KEYS: lock, app hash, then for each task of the lane its normal and urgent list.
+-- ARGV: token, then for each task of the lane: task, id, payload.
+-- Frees the lock if it is still ours, and publishes each task that was wished for while it was held.
+-- Returns how many were published, or -1 where the lock was lost.
+local held = redis.call('GET', KEYS[1])
+if not held or string.match(held, '^%d+') ~= ARGV[1] then return -1 end
+redis.call('DEL', KEYS[1])
+local published, key = 0, 3
+for at = 2, #ARGV, 3 do
+  local task = ARGV[at]
+  if redis.call('HDEL', KEYS[2], 'again:' .. task) == 1 then
+    published = published + publish(KEYS[2], task, '1', ARGV[at + 1], ARGV[at + 2], KEYS[key], KEYS[key + 1])
+  end
+  key = key + 2
+end
+return published

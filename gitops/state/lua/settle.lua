@@ -1,0 +1,24 @@
+-- The end of a comparison: what was compared is noted, in one call with the question whether more came meanwhile.
+-- KEYS: observed hash, compared hash, app hash.
+-- ARGV: dirty as read at the start, then (object key, note) pairs; a note is "<rv>|…", "" forgets the object.
+-- Returns 1 where the watcher saw something newer than what was compared, else 0.
+for at = 2, #ARGV, 2 do
+  if ARGV[at + 1] == '' then
+    redis.call('HDEL', KEYS[2], ARGV[at])
+    local seen = redis.call('HGET', KEYS[1], ARGV[at])
+    if seen and string.sub(seen, 1, 1) == '-' then redis.call('HDEL', KEYS[1], ARGV[at]) end
+  else
+    redis.call('HSET', KEYS[2], ARGV[at], ARGV[at + 1])
+  end
+end
+local dirty = redis.call('HGET', KEYS[3], 'dirty') or '0'
+if dirty ~= ARGV[1] then
+  local compared = redis.call('HGETALL', KEYS[2])
+  for at = 1, #compared, 2 do
+    local seen = redis.call('HGET', KEYS[1], compared[at])
+    local noted = tonumber(string.match(compared[at + 1], '^%d+') or '0')
+    if seen and math.abs(tonumber(seen)) > noted then return 1 end
+  end
+end
+redis.call('HSET', KEYS[3], 'seen', dirty)
+return 0

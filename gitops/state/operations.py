@@ -1,0 +1,72 @@
+"""Operations under way. One rests here, sealed, between its steps; one that waits is also parked with a time."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import redis
+
+from gitops.state.keys import Keys
+from gitops.state.queue import APPLY, Queue, Rank
+from gitops.state.seal import Seal
+
+
+class Operations:
+    """At most one operation for each application, as the sync room serialises it."""
+
+    def __init__(self, client: redis.Redis, keys: Keys, seal: Seal, queue: Queue) -> None:
+        self._redis, self._keys, self._seal, self._queue = client, keys, seal, queue
+
+    def put(self, app: str, record: bytes) -> None:
+        """Keep the operation's position."""
+        key = self._keys.app(app)
+        self._redis.hset(key, "op", self._seal.seal(f"{key}/op", record))
+
+    def get(self, app: str) -> bytes | None:
+        """The operation under way, or None."""
+        key = self._keys.app(app)
+        return self._seal.open(f"{key}/op", cast(bytes | None, self._redis.hget(key, "op")))
+
+    def clear(self, app: str) -> None:
+        """The operation has ended."""
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.hdel(self._keys.app(app), "op")
+        pipe.zrem(self._keys.parked, app)
+        pipe.execute()
+
+    def park(self, app: str, until: float) -> None:
+        """Wake the operation at `until`, unix seconds, if nothing wakes it before."""
+        self._redis.zadd(self._keys.parked, {app: until})
+
+    def unpark(self, app: str) -> None:
+        """It goes on now."""
+        self._redis.zrem(self._keys.parked, app)
+
+    def wake(self, now: float, limit: int = 500) -> int:
+        """Publish `apply` for each parked operation whose time has come. Returns how many there were."""
+        due = cast(
+            list[bytes], self._redis.zrange(self._keys.parked, "-inf", str(now), byscore=True, offset=0, num=limit)
+        )
+        for app in due:
+            self._queue.want(APPLY, app.decode(), Rank.DRIFT)
+            # Woken again in a minute, should the message be lost with the worker that took it.
+            self._redis.zadd(self._keys.parked, {app: now + 60.0}, xx=True)
+        return len(due)
+
+    def parked(self) -> int:
+        """How many operations are parked."""
+        return int(self._redis.zcard(self._keys.parked))
+
+    # --- who waits for the outcome ---
+
+    def await_outcome(self, app: str, task_id: str, ttl: int = 3600) -> None:
+        """Note that a task's result is to be the outcome of the operation."""
+        key = self._keys.app(app)
+        self._redis.hset(key, f"wait:{task_id}", "1")
+        self._redis.hexpire(key, ttl, f"wait:{task_id}") if hasattr(self._redis, "hexpire") else None
+
+    def take_waiters(self, app: str) -> list[str]:
+        """The ids of the tasks whose result is to be the outcome; each is taken once."""
+        key = self._keys.app(app)
+        names = [f for f in cast(list[bytes], self._redis.hkeys(key)) if f.startswith(b"wait:")]
+        return [f[5:].decode() for f in names if self._redis.hdel(key, f)]

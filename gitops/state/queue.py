@@ -1,0 +1,98 @@
+"""Queues: at most one message per (task, application) waits, however long the workers are away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+from uuid import uuid4
+
+import redis
+
+from gitops.state.keys import Keys
+from gitops.state.scripts import Scripts
+
+FETCH, DIFF, APPLY = "fetch", "diff", "apply"
+TASKS = (FETCH, DIFF, APPLY)
+#: What a worker serves, most urgent first: work under way before new work, people and pushes before polls.
+QUEUES = ("apply-urgent", "fetch-urgent", "diff-urgent", "apply", "diff", "fetch")
+
+
+class Rank(IntEnum):
+    """Why something is wanted, by urgency."""
+
+    POLL = 0
+    DRIFT = 1
+    WEBHOOK = 2
+    PERSON = 3
+
+
+#: (task, application, message id, queue) -> the message as the broker carries it.
+Envelope = Callable[[str, str, str, str], bytes]
+
+
+def queue_of(task: str, rank: Rank) -> str:
+    """The queue that a message of this task and urgency waits in."""
+    return task if rank is Rank.POLL else f"{task}-urgent"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message ready to be pushed by a script."""
+
+    id: str
+    payload: bytes
+
+
+class Queue:
+    """Publishes wishes. The marker and the message are written by one script, so neither exists without the other."""
+
+    def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys, envelope: Envelope) -> None:
+        self._redis, self._scripts, self._keys, self._envelope = client, scripts, keys, envelope
+
+    def message(self, task: str, app: str, rank: Rank) -> Message:
+        """A new message for the task; it is not published yet."""
+        message_id = uuid4().hex
+        return Message(message_id, self._envelope(task, app, message_id, queue_of(task, rank)))
+
+    def lists(self, task: str) -> list[str]:
+        """The keys of the task's normal and urgent queue."""
+        return [self._keys.queue(task), self._keys.queue(f"{task}-urgent")]
+
+    def want(self, task: str, app: str, rank: Rank = Rank.POLL, pipe: Any = None) -> bool:
+        """Wish that `task` runs for `app`. True where a message was published, False where one waits already."""
+        message = self.message(task, app, rank)
+        return bool(
+            self._scripts(
+                "want",
+                [self._keys.app(app), *self.lists(task)],
+                [task, int(rank), message.id, message.payload],
+                pipe,
+            )
+        )
+
+    def want_all(self, task: str, apps: Iterable[str], rank: Rank = Rank.POLL) -> int:
+        """Wish for many applications in one round trip. Returns how many messages were published."""
+        pipe = self._redis.pipeline(transaction=False)
+        self._scripts_loaded("want")
+        for app in apps:
+            self.want(task, app, rank, pipe)
+        return sum(1 for published in pipe.execute() if published)
+
+    def begin(self, task: str, app: str, message_id: str) -> bool:
+        """Take note that a worker starts on the message. False where it was begun before (a redelivery)."""
+        return bool(self._scripts("begin", [self._keys.app(app)], [task, message_id]))
+
+    def depths(self) -> dict[str, int]:
+        """Waiting messages per queue."""
+        pipe = self._redis.pipeline(transaction=False)
+        for name in QUEUES:
+            pipe.llen(self._keys.queue(name))
+        return dict(zip(QUEUES, pipe.execute(), strict=True))
+
+    def _scripts_loaded(self, name: str) -> None:
+        # A pipeline cannot fall back from EVALSHA to EVAL, so the script is made known first.
+        from gitops.state.scripts import source
+
+        self._redis.script_load(source(name))

@@ -1,0 +1,98 @@
+"""What a repository's refs pointed at: one look per interval, whatever the number of applications and workers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+import redis
+
+from gitops.state.keys import Keys
+from gitops.state.seal import Seal
+
+_FREE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRefs:
+    """A look at a repository: its time (unix seconds), and the serialised refs, or why it failed."""
+
+    at: float
+    refs: bytes | None
+    error: str
+
+
+class RefsCache:
+    """One hash for each repository, forgotten after a day without use."""
+
+    TTL = 86_400
+
+    def __init__(self, client: redis.Redis, keys: Keys, seal: Seal) -> None:
+        self._redis, self._keys, self._seal = client, keys, seal
+
+    def get(self, url: str) -> KnownRefs | None:
+        """The last look, or None."""
+        key = self._keys.refs(url)
+        at, refs, error = cast(list[bytes | None], self._redis.hmget(key, ["at", "refs", "error"]))
+        if not at:
+            return None
+        opened = self._seal.open(key, refs)
+        why = self._seal.open(f"{key}/error", error)
+        if opened is None and why is None:
+            return None
+        return KnownRefs(float(at), opened, why.decode() if why else "")
+
+    def store(self, url: str, refs: bytes, resolve: Callable[[str], str | None]) -> set[str]:
+        """Keep a look. Returns the wanted revisions (`HEAD`, `v1.*`, ...) that resolve differently now."""
+        key = self._keys.refs(url)
+        former = cast(dict[bytes, bytes], self._redis.hgetall(key))
+        known = {f[4:].decode(): v.decode() for f, v in former.items() if f.startswith(b"ref:")}
+        now = {ref: resolve(ref) or "" for ref in list(known)[:2000]}
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.delete(key)
+        pipe.hset(
+            key,
+            mapping={"at": time.time(), "refs": self._seal.seal(key, refs), **{f"ref:{r}": v for r, v in now.items()}},
+        )
+        pipe.expire(key, self.TTL)
+        pipe.execute()
+        return {ref for ref, revision in now.items() if known[ref] != revision}
+
+    def fail(self, url: str, error: str) -> None:
+        """Keep why a look failed, so that a broken repository is asked once per interval too."""
+        key = self._keys.refs(url)
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.hdel(key, "refs")
+        pipe.hset(key, mapping={"at": time.time(), "error": self._seal.seal(f"{key}/error", error.encode())})
+        pipe.expire(key, self.TTL)
+        pipe.execute()
+
+    def note(self, url: str, ref: str, revision: str) -> None:
+        """Note what a wanted revision resolved to, for the claim of a due time."""
+        self._redis.hset(self._keys.refs(url), f"ref:{ref}", revision)
+
+    def expire(self, url: str) -> None:
+        """Make the next fetch look again (a push came, a person asks)."""
+        self._redis.hset(self._keys.refs(url), "at", 0)
+
+    # --- one look at a time ---
+
+    def lease(self, url: str, owner: str, ttl: float) -> bool:
+        """Become the one who looks, for at most `ttl` seconds."""
+        return bool(self._redis.set(self._keys.refs_lease(url), owner, nx=True, px=int(ttl * 1000)))
+
+    def wait(self, url: str, app: str) -> None:
+        """Ask to be told when the one who looks is done."""
+        self._redis.sadd(self._keys.waiting(url), app)
+        self._redis.expire(self._keys.waiting(url), 3600)
+
+    def free(self, url: str, owner: str) -> list[str]:
+        """Give the lease back. Returns the applications that waited for it."""
+        self._redis.eval(_FREE, 1, self._keys.refs_lease(url), owner)
+        key = self._keys.waiting(url)
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.smembers(key)
+        pipe.delete(key)
+        return [app.decode() for app in pipe.execute()[0]]

@@ -1,0 +1,56 @@
+"""All stores over one connection pool."""
+
+from __future__ import annotations
+
+import redis
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+
+from gitops.settings import Settings
+from gitops.state.apps import Apps
+from gitops.state.artifacts import Artifacts
+from gitops.state.due import Due
+from gitops.state.inflight import Inflight
+from gitops.state.keys import Keys
+from gitops.state.lease import Lease
+from gitops.state.live import LiveIndex
+from gitops.state.locks import Locks
+from gitops.state.operations import Operations
+from gitops.state.queue import Envelope, Queue
+from gitops.state.refs import RefsCache
+from gitops.state.scripts import Scripts
+from gitops.state.seal import Seal
+from gitops.state.workers import Workers
+
+
+def connect(url: str) -> redis.Redis:
+    """A client that notices a dead connection within seconds and rides out a restart."""
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=30,
+        socket_connect_timeout=5,
+        socket_keepalive=True,
+        health_check_interval=25,
+        retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), 5),
+    )
+
+
+class State:
+    """What the engine keeps in Redis, by store. `envelope` makes messages as the broker carries them."""
+
+    def __init__(self, settings: Settings, envelope: Envelope, client: redis.Redis | None = None) -> None:
+        self.redis = client or connect(settings.redis_url.get_secret_value())
+        self.keys = Keys(settings.redis_prefix)
+        self.seal = Seal(settings.seal_key.get_secret_value())
+        scripts = Scripts(self.redis)
+        self.queue = Queue(self.redis, scripts, self.keys, envelope)
+        self.locks = Locks(self.redis, scripts, self.keys, self.queue, settings.lock_ttl)
+        self.due = Due(self.redis, scripts, self.keys, self.queue, settings.poll_interval, settings.poll_jitter)
+        self.apps = Apps(self.redis, self.keys, self.seal)
+        self.artifacts = Artifacts(self.redis, self.keys, self.seal, settings.artifact_ttl)
+        self.live = LiveIndex(self.redis, scripts, self.keys, self.queue)
+        self.operations = Operations(self.redis, self.keys, self.seal, self.queue)
+        self.refs = RefsCache(self.redis, self.keys, self.seal)
+        self.inflight = Inflight(self.redis, scripts, self.keys)
+        self.workers = Workers(self.redis, self.keys, self.queue)
+        self.lease = Lease(self.redis, self.keys, settings.lease_ttl)

@@ -1,0 +1,60 @@
+"""Which workers are alive, and what each has begun: the work of one that is gone is wished for again at once."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import redis
+
+from gitops.state.keys import Keys
+from gitops.state.queue import Queue, Rank
+
+
+class Workers:
+    """A worker says every few seconds that it lives; silent for `ttl` seconds, it counts as gone."""
+
+    def __init__(self, client: redis.Redis, keys: Keys, queue: Queue, ttl: float = 15.0) -> None:
+        self._redis, self._keys, self._queue, self.ttl = client, keys, queue, ttl
+
+    def say_alive(self, worker: str) -> None:
+        """This worker lives."""
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.set(self._keys.alive(worker), "1", px=int(self.ttl * 1000))
+        pipe.sadd(self._keys.workers, worker)
+        pipe.execute()
+
+    def leave(self, worker: str) -> None:
+        """This worker ends in good order."""
+        self._redis.delete(self._keys.alive(worker))
+
+    def began(self, worker: str, message_id: str, task: str, app: str) -> None:
+        """Note a message that this worker works on."""
+        self._redis.hset(self._keys.running(worker), message_id, f"{task}|{app}")
+
+    def ended(self, worker: str, message_id: str) -> None:
+        """It is done with it."""
+        self._redis.hdel(self._keys.running(worker), message_id)
+
+    def alive(self) -> list[str]:
+        """The workers that live."""
+        known = [w.decode() for w in cast(set[bytes], self._redis.smembers(self._keys.workers))]
+        return [w for w in known if self._redis.exists(self._keys.alive(w))]
+
+    def reap(self) -> int:
+        """Wish again for what workers that are gone had begun. Returns how many wishes.
+
+        Their unacknowledged messages come again too, after the visibility timeout, and find nothing left to do.
+        """
+        count = 0
+        for raw in cast(set[bytes], self._redis.smembers(self._keys.workers)):
+            worker = raw.decode()
+            if self._redis.exists(self._keys.alive(worker)):
+                continue
+            running = self._keys.running(worker)
+            for entry in cast(list[bytes], self._redis.hvals(running)):
+                task, app = entry.decode().split("|", 1)
+                self._queue.want(task, app, Rank.DRIFT)
+                count += 1
+            self._redis.delete(running)
+            self._redis.srem(self._keys.workers, worker)
+        return count
