@@ -42,6 +42,13 @@ class Settings(BaseSettings):
     lock_ttl: int = Field(180, gt=0, description="Seconds that an application's lock outlives a silent worker.")
     visibility_timeout: int = Field(300, gt=0, description="Seconds after which an unacknowledged message comes again.")
 
+    # --- the pool ---
+    concurrency: int = Field(4, gt=0, description="Processes of one worker.")
+    child_memory_limit_kib: int = Field(262_144, gt=0, description="A process above this is replaced after its task.")
+    child_max_tasks: int = Field(5_000, gt=0, description="Tasks after which a process is replaced.")
+    soft_shutdown_timeout: float = Field(20.0, ge=0, description="Seconds that running tasks get when a worker ends.")
+    task_events: bool = Field(True, description="Whether workers send the events that Flower shows.")
+
     # --- observing ---
     log_format: str = Field("console", description="console or json.")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
@@ -136,6 +136,17 @@ class Apps:
         data = self._seal.open(f"{key}/desired", cast(bytes | None, self._redis.hget(key, "desired")))
         return DesiredState.load(data) if data else None
 
+    def desired_of(self, apps: Sequence[str]) -> list[DesiredState | None]:
+        """The outcomes of the last fetches of many applications, in one round trip."""
+        pipe = self._redis.pipeline(transaction=False)
+        for app in apps:
+            pipe.hget(self._keys.app(app), "desired")
+        found = []
+        for app, sealed in zip(apps, pipe.execute(), strict=True):
+            data = self._seal.open(f"{self._keys.app(app)}/desired", sealed)
+            found.append(DesiredState.load(data) if data else None)
+        return found
+
     # --- flags ---
 
     def flags(self, app: str) -> Flags:
@@ -147,7 +158,7 @@ class Apps:
 
     def set_fields(self, app: str, **fields: str) -> None:
         """Set plain fields."""
-        self._redis.hset(self._keys.app(app), mapping={**fields})
+        self._redis.hset(self._keys.app(app), mapping=cast(Any, fields))
 
     def field(self, app: str, name: str) -> str:
         """One plain field; "" where absent."""

@@ -54,3 +54,11 @@ class State:
         self.inflight = Inflight(self.redis, scripts, self.keys)
         self.workers = Workers(self.redis, self.keys, self.queue)
         self.lease = Lease(self.redis, self.keys, settings.lease_ttl)
+
+    def next_event(self, now: float) -> float:
+        """Seconds from `now`, unix seconds, until something is due, parked or put off to."""
+        pipe = self.redis.pipeline(transaction=False)
+        for zset in (self.keys.due, self.keys.parked, self.keys.soon):
+            pipe.zrange(zset, 0, 0, withscores=True)
+        times = [first[0][1] for first in pipe.execute() if first]
+        return max(0.0, min(times) - now) if times else 60.0

@@ -1,0 +1,42 @@
+"""The clock: what is due is published, what is parked is woken, what a dead worker held is wished for again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from gitops.state import State
+from gitops.state.due import GONE, JOINED, PUBLISHED, UNCHANGED
+from gitops.state.queue import DIFF, Rank
+
+#: Applications claimed in one tick at the most: after an outage everything is overdue, and the oldest goes first.
+BATCH = 500
+
+
+class Clock:
+    """Works against Redis alone. Any number of clocks may run: each slot is claimed once."""
+
+    def __init__(self, state: State, *, reap_every: float = 5.0) -> None:
+        self._state, self._reap_every, self._reaped = state, reap_every, 0.0
+        #: How often each answer of a claim came, for metrics.
+        self.claims: Counter[int] = Counter({GONE: 0, PUBLISHED: 0, JOINED: 0, UNCHANGED: 0})
+
+    def tick(self, now: float) -> float:
+        """Do what is due at `now`, unix seconds. Returns the seconds until there may be more."""
+        due = self._state.due.peek(now, BATCH)
+        self._claim(due, now)
+        self._state.operations.wake(now)
+        for app in self._state.live.due_soon(now):
+            self._state.queue.want(DIFF, app, Rank.DRIFT)
+        if now - self._reaped >= self._reap_every:
+            self._reaped = now
+            self._state.workers.reap()
+        if len(due) == BATCH:
+            return 0.0
+        return self._state.next_event(now)
+
+    def _claim(self, apps: Sequence[str], now: float) -> None:
+        desired = self._state.apps.desired_of(apps)
+        for app, known in zip(apps, desired, strict=True):
+            tracked = known.tracked if known and not known.error else ()
+            self.claims[self._state.due.claim(app, now, tracked)] += 1

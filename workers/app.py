@@ -1,0 +1,50 @@
+"""The Celery application: configuration, logging, and what a worker does when it starts and stops."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from celery import Celery, signals
+
+from gitops.settings import settings
+from workers.config import celery_config
+
+# A worker's children count in files that its parent reads, and the metrics must know that before they are made.
+if settings().metrics_port and "worker" in sys.argv:
+    from gitops.observe import multiprocess
+
+    multiprocess.enable(settings().data_dir / f"metrics-{os.getpid()}")
+
+app = Celery("gitops")
+app.conf.update(celery_config(settings()))
+
+
+@signals.setup_logging.connect
+def _logging(**_: Any) -> None:
+    from gitops.observe import logs
+
+    logs.setup(settings().log_format, settings().log_level)
+
+
+@signals.worker_init.connect
+def _worker_init(sender: Any = None, **_: Any) -> None:
+    """Check what the worker stands on before it takes a message, and start what its children share."""
+    from workers.parent import Parent
+
+    Parent.start(str(getattr(sender, "hostname", sender)))
+
+
+@signals.worker_process_init.connect
+def _child_init(**_: Any) -> None:
+    from workers.runtime import reset
+
+    reset()
+
+
+@signals.worker_shutdown.connect
+def _worker_shutdown(**_: Any) -> None:
+    from workers.parent import Parent
+
+    Parent.stop()

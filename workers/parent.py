@@ -1,0 +1,70 @@
+"""What a worker's parent process does beside feeding its children: say that it lives, and serve metrics."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from typing import ClassVar
+
+from gitops.observe import multiprocess, probe
+from gitops.settings import settings
+from gitops.state import State
+from workers.envelope import envelope
+
+logger = logging.getLogger("gitops.worker")
+
+
+class Parent:
+    """One thread that says every few seconds that this worker lives."""
+
+    current: ClassVar[Parent | None] = None
+
+    def __init__(self, hostname: str) -> None:
+        self.worker = f"{hostname}:{os.getpid()}"
+        self.state = State(settings(), envelope)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._live, name="alive", daemon=True)
+
+    @classmethod
+    def start(cls, hostname: str) -> None:
+        """Begin, before the worker takes its first message."""
+        parent = cls.current = cls(hostname)
+        # A container that restarts has the name and process id of the one that died: its work is wished for again.
+        parent.state.workers.leave(parent.worker)
+        parent.state.workers.reap()
+        parent.state.workers.say_alive(parent.worker)
+        if settings().metrics_port:
+            _serve()
+        parent._thread.start()
+
+    @classmethod
+    def stop(cls) -> None:
+        """End in good order."""
+        if cls.current:
+            cls.current._stopped.set()
+            cls.current.state.workers.leave(cls.current.worker)
+
+    def _live(self) -> None:
+        while not self._stopped.wait(self.state.workers.ttl / 3):
+            try:
+                self.state.workers.say_alive(self.worker)
+                probe.mark(settings().data_dir, "worker-loop")
+                if settings().metrics_port:
+                    multiprocess.archive_dead(_metrics_dir())
+            except Exception as error:
+                logger.warning("cannot say that this worker lives: %s", error)
+
+
+def _metrics_dir() -> os.PathLike[str]:
+    return settings().data_dir / f"metrics-{os.getpid()}"
+
+
+def _serve() -> None:
+    from prometheus_client import CollectorRegistry
+
+    from gitops.observe import serve
+
+    registry = CollectorRegistry()
+    registry.register(multiprocess.WorkerCollector(_metrics_dir()))  # type: ignore[arg-type]
+    serve(settings().metrics_port, registry=registry)

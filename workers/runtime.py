@@ -1,0 +1,34 @@
+"""What one worker process works with: made on first use, after the fork."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from gitops.reconcile import Engine
+from gitops.settings import settings
+from gitops.state import State
+from workers.app import app
+from workers.envelope import envelope
+
+
+@lru_cache(maxsize=1)
+def engine() -> Engine:
+    """The engine of this process."""
+    return Engine.build(settings(), State(settings(), envelope), store_result)
+
+
+def store_result(task_id: str, outcome: dict[str, Any], *, failed: bool) -> None:
+    """Answer the one who waits for a task's result."""
+    if failed:
+        from gitops.errors import SyncError
+
+        error = SyncError(str(outcome.get("message") or "the operation failed"))
+        app.backend.store_result(task_id, error, "FAILURE")
+    else:
+        app.backend.store_result(task_id, outcome, "SUCCESS")
+
+
+def reset() -> None:
+    """Forget what was inherited over a fork: connections must not be shared."""
+    engine.cache_clear()

@@ -1,0 +1,76 @@
+"""The tasks. Each is a thin shell: names, arguments and lanes here, the work in gitops.reconcile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery.exceptions import Ignore
+
+from gitops.settings import settings
+from gitops.state.locks import CLUSTER, SOURCE
+from gitops.state.queue import APPLY, DIFF, FETCH
+from workers.app import app
+from workers.task import EngineTask
+
+
+def app_id(name: str) -> str:
+    """`namespace/name` of an application named with or without its namespace."""
+    return name if "/" in name else f"{settings().namespace}/{name}"
+
+
+@app.task(name="gitops.fetch", bind=True, base=EngineTask)
+def fetch(self: EngineTask, application: str) -> str:
+    """Resolve the target revision, render what changed, and wish for `diff`."""
+    return self.step(FETCH, SOURCE, application, lambda engine, lock: engine.fetch(application, lock))
+
+
+@app.task(name="gitops.diff", bind=True, base=EngineTask)
+def diff(self: EngineTask, application: str) -> str:
+    """Compare desired with live, write the status, and start the operation that the policy asks for."""
+    return self.step(DIFF, CLUSTER, application, lambda engine, lock: engine.compare(application, lock))
+
+
+@app.task(name="gitops.apply", bind=True, base=EngineTask)
+def apply(self: EngineTask, application: str) -> str:
+    """Move the application's operation on by one step."""
+    return self.step(APPLY, CLUSTER, application, lambda engine, lock: engine.operate(application, lock))
+
+
+@app.task(name="gitops.sync", bind=True, base=EngineTask, ignore_result=False)
+def sync(
+    self: EngineTask,
+    application: str,
+    revision: str = "",
+    prune: bool | None = None,
+    dry_run: bool = False,
+    force: bool = False,
+    resources: list[dict[str, str]] | None = None,
+    sync_options: list[str] | None = None,
+) -> dict[str, Any]:
+    """Sync an application now. The result is the operation's outcome, there once the operation has ended.
+
+    `application` is a name in the control namespace, or `namespace/name`. `prune` None means as its policy says.
+    Raises SyncError where the application does not exist or another operation is in progress.
+    """
+    from workers.runtime import engine
+
+    engine().request_sync(
+        app_id(application),
+        revision=revision,
+        prune=prune,
+        dry_run=dry_run,
+        force=force,
+        resources=resources or [],
+        sync_options=sync_options or [],
+        waiter=str(self.request.id),
+    )
+    # The outcome is stored under this task's id by the one that ends the operation; no worker waits for it.
+    raise Ignore
+
+
+@app.task(name="gitops.refresh", bind=True, base=EngineTask)
+def refresh(self: EngineTask, application: str, hard: bool = False) -> None:
+    """Look at an application's repository and objects now. `hard` renders and reads everything again."""
+    from workers.runtime import engine
+
+    engine().request_refresh(app_id(application), hard=hard)
