@@ -3,8 +3,8 @@
     with ControlPlane() as cluster:
         cluster.kubectl("get", "nodes")
 
-Workloads behave as `testbed/stages/pod.yaml` says; its annotations make a pod slow or let it fail. Several planes run side
-by side. All of it ends with its parent, also when that is killed, and its data goes too (`testbed.warden` says how).
+Workloads behave as `testbed/stages/pod.yaml` says; its annotations make a pod slow or let it fail. Several planes run
+side by side. All of it ends with its parent, even a killed one, and its data goes too (`testbed.warden` says how).
 """
 
 from __future__ import annotations
@@ -38,7 +38,11 @@ STORAGE_CLASS = {
 
 
 class ControlPlane:
-    """One running control plane. Attributes for connecting: `kubeconfig`, `server`, `token`, `ca_file`; to look: `audit`."""
+    """One running control plane.
+
+    For connecting: `kubeconfig` (of an administrator), `server`, `token`, `ca_file`.
+    To arrange and look: `api`, a plain HTTP client, `kubectl` and `audit`.
+    """
 
     def __init__(
         self, *, controllers: bool = True, nodes: int = 2, durable: bool = False, api_flags: Sequence[str] = ()
@@ -150,7 +154,7 @@ class ControlPlane:
         return self._write_kubeconfig(f"sa-{namespace}-{name}", {"token": token}, namespace)
 
     def kubectl(self, *arguments: str, stdin: str = "", check: bool = True, timeout: float = 60.0) -> str:
-        """Run kubectl as the administrator and return its output; TestbedError with what it said if it fails and `check`."""
+        """Run kubectl as the administrator and return its output; with `check`, a failure is a TestbedError saying why."""
         command = [str(kubectl_path()), "--kubeconfig", str(self.kubeconfig), *arguments]
         done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=timeout, check=False)
         if done.returncode and check:
@@ -203,7 +207,7 @@ class ControlPlane:
             try:
                 self._run("etcd", [f"--{name}={value}" for name, value in flags.items()])
                 # The API server waits for etcd by itself; this only notices a port that was lost in a race.
-                self._group.wait_ready("etcd", lambda: (self.directory / "etcd" / "member").exists(), START_SECONDS)
+                self._group.wait_ready("etcd", (self.directory / "etcd" / "member").exists, START_SECONDS)
                 return
             except TestbedError:
                 if attempt == STARTS - 1:

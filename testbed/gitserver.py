@@ -102,7 +102,10 @@ class GitServer:
         shutil.rmtree(repo.work)
 
     def counts(self, name: str) -> dict[str, int]:
-        """HTTP requests of a repository: "info/refs git-upload-pack" (each ls-remote, fetch, clone), "git-upload-pack"."""
+        """HTTP requests of a repository by what they ask for.
+
+        "info/refs git-upload-pack": one for each ls-remote, fetch or clone. "git-upload-pack": listing and packs.
+        """
         with self._http.lock:
             return dict(self._http.counts.get(name, {}))
 

@@ -77,7 +77,7 @@ class ProcessGroup:
     def start(
         self, name: str, argv: Sequence[str | Path], env: Mapping[str, str] | None = None, cwd: Path | None = None
     ) -> int:
-        """Start a child and return its process id. `env` is added to a bare PATH and HOME; nothing else is inherited."""
+        """Start a child and return its process id. Of this process's environment it sees only PATH, and `env`."""
         whole = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.directory), **(env or {})}
         argv = [str(arg) for arg in argv]
         return int(self._ask(do="start", name=name, argv=argv, env=whole, cwd=str(cwd) if cwd else None)["pid"])

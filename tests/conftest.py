@@ -7,7 +7,7 @@
     git_server      testbed.gitserver.GitServer         one a session, shared: http, ssh and file
     conformance     Path                                test data by others; skips where there is none
 
-A test that stops or breaks a part starts one of its own: `with ControlPlane() as cluster:`, `with RedisServer() as redis:`.
+A test that stops or breaks a part starts its own: `with ControlPlane() as cluster:`, `with RedisServer() as redis:`.
 """
 
 from __future__ import annotations
