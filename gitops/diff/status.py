@@ -1,0 +1,129 @@
+"""The sync status of an application from its objects', and objects that nobody owns (specs sections 1, 3 and 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from gitops.diff.verdict import OUT_OF_SYNC, SYNCED, UNKNOWN, Change, ObjectDiff
+from gitops.model.names import COMPARE_OPTIONS, HELM_HOOK, HOOK
+from gitops.model.objects import Object, ObjectKey, annotations_of, key_of
+from gitops.model.project import OrphanedResources
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectResult:
+    """One object of an application, compared. `status` is empty where the object has none (hooks, copies of marks)."""
+
+    key: ObjectKey
+    status: str
+    #: Whether the object can make the application OutOfSync.
+    counts: bool = True
+
+
+def compare_options(obj: Object | None) -> frozenset[str]:
+    """The entries of the compare-options annotation, e.g. IgnoreExtraneous, ServerSideDiff=true."""
+    text = annotations_of(obj).get(COMPARE_OPTIONS, "") if obj else ""
+    return frozenset(entry.strip() for entry in str(text).split(",") if entry.strip())
+
+
+def is_hook(obj: Object) -> bool:
+    """Whether the object carries a hook annotation of Argo CD or Helm: hooks have no sync status."""
+    annotations = annotations_of(obj)
+    if HOOK in annotations:
+        return True
+    helm = {entry.strip() for entry in str(annotations.get(HELM_HOOK, "")).split(",")} - {"", "crd-install"}
+    return bool(helm)
+
+
+def object_result(
+    diff: ObjectDiff,
+    target: Object | None,
+    live: Object | None,
+    *,
+    self_referenced: bool = True,
+    permitted: bool = True,
+) -> ObjectResult:
+    """The result of one object.
+
+    `self_referenced`: tracking.is_self_referenced of live; `permitted`: whether the project allows the object (one that
+    it does not allow is Unknown).
+    """
+    some = target if target is not None else live
+    assert some is not None
+    key = key_of(some)
+    if is_hook(some) or (live is not None and not self_referenced):
+        return ObjectResult(key, "", counts=False)
+    if not permitted:
+        return ObjectResult(key, UNKNOWN)
+    extra = diff.change is Change.EXTRA
+    return ObjectResult(key, diff.status, counts=not (extra and "IgnoreExtraneous" in compare_options(live)))
+
+
+def application_sync_status(
+    results: Iterable[ObjectResult], *, loaded: bool = True, namespace_changed: bool = False
+) -> str:
+    """Synced, OutOfSync or Unknown (specs section 1).
+
+    Takes the objects' results, whether target and live state could be loaded at all, and whether the metadata of a
+    managed namespace differs. Unknown where they could not be loaded or a comparison failed.
+    """
+    if not loaded:
+        return UNKNOWN
+    status = OUT_OF_SYNC if namespace_changed else SYNCED
+    for result in results:
+        if not result.counts:
+            continue
+        if result.status == UNKNOWN:
+            return UNKNOWN
+        if result.status == OUT_OF_SYNC:
+            status = OUT_OF_SYNC
+    return status
+
+
+def _built_in(key: ObjectKey) -> bool:
+    """Objects that every namespace (or the cluster) has by itself."""
+    return (key.group, key.kind, key.name) in (
+        ("", "ServiceAccount", "default"),
+        ("", "ConfigMap", "kube-root-ca.crt"),
+    ) or key == ("", "Service", "default", "kubernetes")
+
+
+def orphaned(
+    live: Iterable[Object],
+    namespace: str,
+    config: OrphanedResources,
+    *,
+    is_owned: Callable[[Object], bool],
+    permits: Callable[[ObjectKey], bool],
+) -> list[ObjectKey]:
+    """Objects at the top of a destination namespace that no application owns, sorted. They are never deleted.
+
+    `is_owned` says whether any application owns an object, `permits` whether the project allows its kind.
+    """
+    found = []
+    for obj in live:
+        key = key_of(obj)
+        if key.namespace != namespace or (obj.get("metadata") or {}).get("ownerReferences") or _built_in(key):
+            continue
+        if is_owned(obj) or not permits(key) or _ignored(key, config):
+            continue
+        found.append(key)
+    return sorted(found)
+
+
+def _ignored(key: ObjectKey, config: OrphanedResources) -> bool:
+    return any(
+        fnmatchcase(key.group, entry.group or "*" if not entry.group and not entry.kind else entry.group)
+        and fnmatchcase(key.kind, entry.kind or "*")
+        and fnmatchcase(key.name, entry.name or "*")
+        for entry in config.ignore
+    )
+
+
+def orphaned_warning(count: int, config: OrphanedResources) -> str:
+    """The OrphanedResourceWarning; empty where there is nothing to warn of or `warn` is off."""
+    if not count or config.warn is False:
+        return ""
+    return f"Application has {count} orphaned resource{'s' if count != 1 else ''}"
