@@ -1,0 +1,78 @@
+"""At most one holder per application, by a lock with a fencing token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from gitops.errors import LockLost
+from gitops.state import State
+from gitops.state.locks import CLUSTER, SOURCE, Lock
+from gitops.state.queue import APPLY, DIFF
+
+Waiting = Callable[[str], list[dict[str, str]]]
+
+
+def take(state: State, worker: str, message: str, task: str = DIFF, lane: str = CLUSTER) -> Lock | None:
+    return state.locks.acquire(lane, "argocd/a", worker=worker, message_id=message, task=task)
+
+
+def test_one_holder_at_a_time_and_one_lane_does_not_hinder_the_other(state: State) -> None:
+    state.workers.say_alive("w1")
+    assert take(state, "w1", "m1")
+    assert take(state, "w2", "m2") is None
+    assert take(state, "w2", "m3", lane=SOURCE)
+
+
+def test_what_was_wished_for_while_it_was_held_is_published_at_its_release(state: State, waiting: Waiting) -> None:
+    state.workers.say_alive("w1")
+    lock = take(state, "w1", "m1")
+    assert lock
+    assert take(state, "w2", "m2", APPLY) is None
+    assert waiting("apply-urgent") == []
+    assert state.locks.release(lock)
+    assert [m["task"] for m in waiting("apply-urgent")] == ["apply"]
+    assert waiting("diff-urgent") == []
+
+
+def test_the_lock_of_a_dead_worker_is_taken_over_and_its_bearer_is_fenced_off(state: State) -> None:
+    first = take(state, "dead", "m1")
+    state.workers.say_alive("w2")
+    second = take(state, "w2", "m2")
+    assert first
+    assert second
+    assert second.token > first.token
+    state.locks.check(second)
+    with pytest.raises(LockLost):
+        state.locks.check(first)
+    assert not state.locks.release(first)
+    state.locks.check(second)
+
+
+def test_a_redelivered_message_takes_over_from_its_first_bearer(state: State) -> None:
+    state.workers.say_alive("w1")
+    first, second = take(state, "w1", "m1"), take(state, "w2", "m1")
+    assert first
+    assert second
+    with pytest.raises(LockLost):
+        state.locks.check(first)
+
+
+def test_tokens_grow_also_after_redis_was_emptied(state: State) -> None:
+    before = take(state, "w1", "m1")
+    state.redis.flushdb()
+    after = take(state, "w1", "m2")
+    assert before
+    assert after
+    assert after.token > before.token
+
+
+def test_what_a_dead_worker_had_begun_is_wished_for_again(state: State, waiting: Waiting) -> None:
+    state.workers.say_alive("w1")
+    state.workers.began("w1", "m1", "apply", "argocd/a")
+    assert state.workers.reap() == 0
+    state.workers.leave("w1")
+    assert state.workers.reap() == 1
+    assert [m["app"] for m in waiting("apply-urgent")] == ["argocd/a"]
+    assert state.workers.reap() == 0
