@@ -133,3 +133,5 @@ class Rendered:
     #: Milliseconds of wall time and peak MiB of the render's own process.
     ms: float
     peak: float
+    #: The source as it was rendered, `.argocd-source.yaml` applied.
+    source: Source

@@ -1,0 +1,139 @@
+"""One render, inside its confined process: reads the job, dispatches on the kind of source, answers."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from gitops.source.render import directory, kustomize
+from gitops.source.render.context import Context
+from gitops.source.render.detection import DIRECTORY, HELM, KUSTOMIZE, PLUGIN, detect
+from gitops.source.render.errors import Refused, Retry, WrongSpec
+from gitops.source.render.manifests import Output
+from gitops.source.render.overrides import read_overrides
+from gitops.source.render.tree import Budget, Tree, below, normal, shown
+from gitops.source.sandbox.channel import Channel
+
+_MIB = 1 << 20
+
+
+def serve(channel: Channel, confine: Callable[[], None], temp: str) -> None:
+    """Confine this process, read one job from the channel, and answer it."""
+    channel.send({"started": True})
+    try:
+        confine()
+        answer, objects = _answer(channel, temp)
+    except MemoryError:
+        answer, objects = {"error": "memory"}, b""
+    except OSError as error:
+        answer, objects = (
+            {"error": "refused", "text": f"the render process was refused: {error.strerror or error}"},
+            b"",
+        )
+    channel.send(answer)
+    if "done" in answer:
+        channel.send(objects)
+
+
+def _answer(channel: Channel, temp: str) -> tuple[dict[str, Any], bytes]:
+    job = channel.receive()
+    try:
+        result, objects = run(job, _ask(channel), temp)
+        return {"done": result}, objects
+    except Retry as retry:
+        return {"retry": retry.kind, "items": retry.items}, b""
+    except WrongSpec as error:
+        return {"error": "spec", "text": str(error)}, b""
+    except Refused as error:
+        return {"error": "refused", "text": str(error)}, b""
+    except RecursionError:
+        return {"error": "refused", "text": "the source is nested too deeply"}, b""
+
+
+def _ask(channel: Channel) -> Callable[[dict[str, Any]], Any]:
+    def ask(question: dict[str, Any]) -> Any:
+        channel.send(question)
+        answer = channel.receive()
+        if "abort" in answer:
+            raise Refused("aborted")
+        return answer["answer"]
+
+    return ask
+
+
+def run(job: dict[str, Any], ask: Callable[[dict[str, Any]], Any], temp: str) -> tuple[dict[str, Any], bytes]:
+    """Render a job; answers the result without its objects, and the objects as a JSON list."""
+    limits = job["limits"]
+    budget = Budget(limits["input_mib"], limits["files"])
+    path = normal(job["path"])
+    tree = Tree(job["root"], budget, lambda p: ask({"need": p}), present=path)
+    refs = {
+        name: Tree(root, budget, lambda p, name=name: ask({"need_ref": name, "path": p}))  # type: ignore[misc]
+        for name, root in job["refs"].items()
+    }
+    if path.startswith(("/", "../")) or path == "..":
+        raise WrongSpec(f"spec.source.path leads out of the repository: {shown(path)}")
+    if not tree.is_dir(path):
+        raise Refused(f"the path {shown(path)} does not exist in the repository, or is not a folder")
+    source = job["source"]
+    overrides = [] if job["chart"] else read_overrides(tree, path, job["env"]["ARGOCD_APP_NAME"])
+    if overrides:
+        source = ask({"override": overrides})
+    disabled = set(job["disabled"])
+    kind = HELM if job["chart"] else detect(source, tree, path, job["plugins"], disabled)
+    context = Context(
+        source=source,
+        tree=tree,
+        path=path,
+        refs=refs,
+        env=job["env"],
+        job=job,
+        limits=limits,
+        disabled=disabled,
+        temp=temp,
+        service=lambda name, request: ask({"service": name, "request": request}),
+    )
+    output = _render(kind, context)
+    objects = _serialise(output, limits)
+    result = {
+        "origins": output.origins,
+        "kind": kind,
+        "source": source if overrides else None,
+        "inputs": sorted({path, *(p for p in tree.inputs if not below(p, path))}),
+        "ref_inputs": {name: sorted(t.inputs) for name, t in refs.items()},
+        "warnings": output.warnings[:100],
+        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    return result, objects
+
+
+def _render(kind: str, context: Context) -> Output:
+    if kind == DIRECTORY:
+        return directory.render(context)
+    if kind == KUSTOMIZE:
+        return kustomize.render(context)
+    if kind == HELM:
+        from gitops.source.render import helm
+
+        return helm.render(context)
+    assert kind == PLUGIN
+    from gitops.source.render import plugin
+
+    return plugin.render(context)
+
+
+def _serialise(output: Output, limits: dict[str, Any]) -> bytes:
+    size, parts = 0, []
+    for value, origin in zip(output.objects, output.origins, strict=True):
+        try:
+            part = orjson.dumps(value)
+        except (TypeError, orjson.JSONEncodeError):
+            raise Refused(f"{origin}: it holds a value that JSON cannot hold, or is nested too deeply") from None
+        size += len(part) + 1
+        if size > limits["output_mib"] * _MIB:
+            raise Refused(f"the rendered objects are larger than {limits['output_mib']} MiB together")
+        parts.append(part)
+    return b"[" + b",".join(parts) + b"]"

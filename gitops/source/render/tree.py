@@ -1,0 +1,174 @@
+"""A checkout as a render sees it: nothing outside of it can be reached, and what was looked at is remembered."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import stat
+from collections.abc import Callable, Iterator
+
+from gitops.source.render.errors import Refused
+
+_MIB = 1 << 20
+
+
+class Budget:
+    """How much one render may read, over all of its trees."""
+
+    def __init__(self, mib: int, files: int) -> None:
+        self.mib = mib
+        self.bytes_left = mib * _MIB
+        self.limit_files = files
+        self.files_left = files
+
+    def take(self, size: int, what: str) -> None:
+        """Account for a file of `size` bytes. Raises Refused."""
+        self.bytes_left -= size
+        self.files_left -= 1
+        if self.bytes_left < 0:
+            raise Refused(f"the source's files are larger than {self.mib} MiB together (reached at {shown(what)})")
+        if self.files_left < 0:
+            raise Refused(f"the source has more than {self.limit_files} files")
+
+
+def shown(name: str) -> str:
+    """A file name as it may appear in a message: on one line, not endless."""
+    text = name if name.isprintable() else ascii(name)[1:-1]
+    return text if len(text) <= 200 else text[:197] + "..."
+
+
+class Tree:
+    """One checkout. Paths are relative to its root, with `/`; "." is the root.
+
+    `need(path)` is called before the first look at a path outside of what is there already.
+    """
+
+    def __init__(self, root: str, budget: Budget, need: Callable[[str], None], present: str | None = None) -> None:
+        self.root = os.path.realpath(root)
+        self.budget = budget
+        self._need = need
+        self._present: set[str] = set() if present is None else {normal(present)}
+        #: What decided the result: paths that were read, listed, or found missing.
+        self.inputs: set[str] = set()
+
+    def join(self, folder: str, path: str, what: str) -> str:
+        """`path` as written in a file of `folder`; `what` says where, for the error. Raises Refused outside the root."""
+        if path.startswith("/"):
+            raise Refused(f"{what} is an absolute path, {shown(path)}; name it relative to {shown(folder)}")
+        joined = normal(posixpath.join(folder, path))
+        if joined == ".." or joined.startswith("../"):
+            raise Refused(f"{what} leads out of the repository: {shown(path)}")
+        return joined
+
+    def locate(self, path: str) -> str | None:
+        """The real absolute path of `path`, symlinks followed, or None where nothing is there.
+
+        Raises Refused where a symlink leads out of the checkout.
+        """
+        path = normal(path)
+        if path == ".." or path.startswith(("../", "/")) or "\0" in path:
+            raise Refused(f"{shown(path)} is outside of the repository")
+        for _ in range(40):
+            self._bring(path)
+            real = os.path.realpath(os.path.join(self.root, path))
+            if real != self.root and not real.startswith(self.root + "/"):
+                raise Refused(f"{shown(path)} is a symlink that leads out of the repository")
+            inside = os.path.relpath(real, self.root)
+            if normal(inside) != path and not self._has(inside):
+                # A symlink into a part of the checkout that may not be there yet.
+                self._bring(inside)
+                continue
+            break
+        if inside.split("/", 1)[0] == ".git":
+            raise Refused(f"{shown(path)} is inside .git")
+        if normal(inside) != path:
+            self._record_links(path)
+        if not os.path.isdir(real):
+            # A folder counts once it is listed: what is read in it is recorded by itself.
+            self.inputs.add(normal(inside))
+        return real if os.path.lexists(real) else None
+
+    def _record_links(self, path: str) -> None:
+        parts = path.split("/")
+        for count in range(1, len(parts) + 1):
+            prefix = "/".join(parts[:count])
+            if os.path.islink(os.path.join(self.root, prefix)):
+                self.inputs.add(prefix)
+
+    def _has(self, path: str) -> bool:
+        path = normal(path)
+        return any(p == "." or path == p or path.startswith(p + "/") for p in self._present)
+
+    def _bring(self, path: str) -> None:
+        if not self._has(path):
+            self._need(path)
+            self._present.add(normal(path))
+
+    def _record_listing(self, real: str) -> None:
+        self.inputs.add(normal(os.path.relpath(real, self.root)))
+
+    def is_dir(self, path: str) -> bool:
+        real = self.locate(path)
+        return real is not None and os.path.isdir(real)
+
+    def is_file(self, path: str) -> bool:
+        """Whether a regular file is there."""
+        real = self.locate(path)
+        return real is not None and os.path.isfile(real)
+
+    def size(self, path: str) -> int:
+        real = self.locate(path)
+        return os.stat(real).st_size if real else 0
+
+    def read(self, path: str, limit: int | None = None) -> bytes:
+        """A regular file's content. Raises Refused where it is missing, no file, or larger than `limit` bytes."""
+        real = self.locate(path)
+        if real is None:
+            raise Refused(f"{shown(path)} does not exist")
+        # O_NONBLOCK: a named pipe must not hold us.
+        descriptor = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise Refused(f"{shown(path)} is not a file")
+            if limit is not None and status.st_size > limit:
+                raise Refused(f"{shown(path)} is larger than {limit / _MIB:g} MiB")
+            self.budget.take(status.st_size, path)
+            return file.read(status.st_size)
+
+    def names(self, path: str) -> list[str]:
+        """The names in a folder, sorted. Raises Refused."""
+        real = self.locate(path)
+        if real is None or not os.path.isdir(real):
+            raise Refused(f"{shown(path)} is not a folder")
+        self._record_listing(real)
+        return sorted(os.listdir(real))
+
+    def walk(self, folder: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        """Every entry below `folder` that is no folder, as (path, entry), in lexical order; symlinks are not followed."""
+        real = self.locate(folder)
+        if real is None or not os.path.isdir(real):
+            raise Refused(f"{shown(folder)} is not a folder")
+        self._record_listing(real)
+        yield from self._walk(real, normal(folder))
+
+    def _walk(self, real: str, folder: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        with os.scandir(real) as found:
+            entries = sorted(found, key=lambda e: e.name)
+        for entry in entries:
+            path = entry.name if folder == "." else f"{folder}/{entry.name}"
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name != ".git":
+                    yield from self._walk(entry.path, path)
+            else:
+                yield path, entry
+
+
+def normal(path: str) -> str:
+    """The path without `.`, `..` in its middle, and doubled slashes."""
+    return posixpath.normpath(path or ".")
+
+
+def below(path: str, folder: str) -> bool:
+    """Whether `path` is `folder` or inside it."""
+    return folder == "." or path == folder or path.startswith(folder + "/")
