@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         ChartDependency,
         Limits,
         PluginCommand,
+        RemoteBase,
         Rendered,
         RenderRequest,
     )
@@ -28,6 +29,7 @@ __all__ = [
     "ChartDependency",
     "Limits",
     "PluginCommand",
+    "RemoteBase",
     "RenderRequest",
     "Rendered",
     "Renderer",
@@ -39,6 +41,7 @@ _HOME = {
     "ChartDependency": "gitops.source.request",
     "Limits": "gitops.source.request",
     "PluginCommand": "gitops.source.request",
+    "RemoteBase": "gitops.source.request",
     "RenderRequest": "gitops.source.request",
     "Rendered": "gitops.source.request",
     "Renderer": "gitops.source.renderer",

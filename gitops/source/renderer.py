@@ -21,7 +21,7 @@ from gitops.errors import InvalidSpecError, RenderError
 from gitops.model.application import Source
 from gitops.model.base import parse
 from gitops.source.render.overrides import merge_patch
-from gitops.source.request import ChartDependency, Rendered, RenderRequest
+from gitops.source.request import ChartDependency, RemoteBase, Rendered, RenderRequest
 from gitops.source.sandbox import confine
 from gitops.source.sandbox.channel import Channel, ChannelClosed, DeadlinePassed, FrameTooLarge
 from gitops.source.sandbox.process import RenderProcess
@@ -79,15 +79,15 @@ class Renderer:
         need: Callable[[str], None] = _all_there,
         *,
         need_ref: Callable[[str, str], None] | None = None,
-        remote: Callable[[str], Path] | None = None,
+        remote: Callable[[RemoteBase], Path] | None = None,
         charts: Callable[[ChartDependency], Path] | None = None,
     ) -> Rendered:
         """Render one source.
 
         `need(path)` is called before a path outside the application's own is read, to materialise it in the checkout;
-        `need_ref(ref, path)` does the same for another source. `remote(url)` gives the local folder of a remote kustomize
-        base, or raises; without it remote bases are refused. `charts(dependency)` gives the local archive or folder of a
-        chart dependency, or raises; without it a missing dependency is an error.
+        `need_ref(ref, path)` does the same for another source. `remote(base)` gives the root of a complete checkout of the
+        repository of a remote kustomize base, or raises; without it remote bases are refused. `charts(dependency)` gives
+        the local archive or folder of a chart dependency, or raises; without it a missing dependency is an error.
 
         Raises RenderError (bounds, tools' errors, files), InvalidSpecError (the source spec), or what the callables raise.
         """
@@ -108,7 +108,7 @@ class Renderer:
     @staticmethod
     def _bring(
         answer: dict[str, Any],
-        remote: Callable[[str], Path] | None,
+        remote: Callable[[RemoteBase], Path] | None,
         remotes: dict[str, str],
         charts: Callable[[ChartDependency], Path] | None,
         archives: dict[str, str],
@@ -116,8 +116,9 @@ class Renderer:
         for item in answer["items"]:
             if answer["retry"] == "remote":
                 if remote is None:
-                    raise RenderError(f"the remote base {item} is not allowed here; use a base in the same repository")
-                remotes[item] = str(remote(item))
+                    raise RenderError(f"the remote base {item['url']} is not allowed here; use a base in the same repository")
+                base = RemoteBase(str(item["url"]), str(item["repo_url"]), str(item["ref"]), str(item["path"]))
+                remotes[base.url] = str(remote(base))
             else:
                 dependency = ChartDependency(item["name"], item["version"], item["repository"])
                 if charts is None:
@@ -253,7 +254,7 @@ class _Run:
 
     def _readable(self) -> list[str]:
         request = self.request
-        roots = [request.chart_dir or request.root, *request.refs.values()]
+        roots: list[str | Path] = [request.chart_dir or request.root, *request.refs.values()]
         tools = [self.owner._kubectl] if self.owner._kubectl else []
         plugins = [path for plugin in request.plugins.values() for path in plugin.readable]
         return [

@@ -85,6 +85,19 @@ class ChartDependency:
     repository: str
 
 
+@dataclass(frozen=True, slots=True)
+class RemoteBase:
+    """A kustomize base in another repository, as a kustomization names it."""
+
+    #: As written, for messages.
+    url: str
+    repo_url: str
+    #: Branch, tag or commit; "" is HEAD.
+    ref: str
+    #: The folder in that repository.
+    path: str
+
+
 @dataclass(frozen=True)
 class RenderRequest:
     """One source to render.

@@ -83,13 +83,12 @@ class Bundle:
 
     def remote(self, url: str) -> str | None:
         """The bundle's path of a remote base; None while it is not there yet."""
+        repository, path, ref = split_remote(url)
         if url not in self._remotes:
-            self._wanted.append(url)
+            self._wanted.append({"url": url, "repo_url": repository, "path": path, "ref": ref})
             return None
-        repository, path, _ = split_remote(url)
         mount = f".remote/{sorted(self._remotes).index(url)}"
         tree = self._remote_tree(self._remotes[url])
-        del repository
         if not tree.is_dir(path):
             raise Refused(f"the remote base {shown(url)} has no folder {shown(path)}")
         return self._folder(tree, mount, path)

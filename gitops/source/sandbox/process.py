@@ -34,7 +34,7 @@ class RenderProcess:
 
     @property
     def pid(self) -> int:
-        return self._process.pid
+        return int(self._process.pid)
 
     def open_render(self, header: dict[str, Any]) -> tuple[socket.socket, socket.socket]:
         """Start a render; answers its conversation and the socket on which its end is told. Raises OSError."""
