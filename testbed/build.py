@@ -192,8 +192,16 @@ def _check_go(module_dir: Path) -> None:
         raise GoMissingError(f"Go {least} or newer is needed to build {module_dir.name}; put `go` on PATH.")
     # Asked inside the module, so that a toolchain that Go may switch to by itself counts.
     asked = subprocess.run(["go", "env", "GOVERSION"], cwd=module_dir, capture_output=True, text=True, check=False)
-    if asked.returncode:
-        raise BuildError(f"Go {least} or newer is needed to build {module_dir.name}; `go version` says it is older.")
+    found = asked.stdout.strip().removeprefix("go")
+    if asked.returncode or _version(found) < _version(least):
+        raise BuildError(
+            f"Go {least} or newer is needed to build {module_dir.name}; this is {found or 'an older one'}."
+        )
+
+
+def _version(text: str) -> tuple[int, ...]:
+    """1.26.8 as numbers; what follows them ("rc1", "-custom") does not count."""
+    return tuple(int(number) for number in re.findall(r"\d+", re.split(r"[^\d.]", text)[0]))
 
 
 def _go_mod(module_dir: Path) -> str:

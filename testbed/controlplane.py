@@ -154,7 +154,7 @@ class ControlPlane:
         return self._write_kubeconfig(f"sa-{namespace}-{name}", {"token": token}, namespace)
 
     def kubectl(self, *arguments: str, stdin: str = "", check: bool = True, timeout: float = 60.0) -> str:
-        """Run kubectl as the administrator and return its output; with `check`, a failure is a TestbedError saying why."""
+        """Run kubectl as the administrator and return its output; a failure is a TestbedError if `check`."""
         command = [str(kubectl_path()), "--kubeconfig", str(self.kubeconfig), *arguments]
         done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=timeout, check=False)
         if done.returncode and check:

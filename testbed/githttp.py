@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedReader
 from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
@@ -119,7 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
             stderr=subprocess.DEVNULL,
         ) as backend:  # fmt: skip
             assert backend.stdin is not None
-            assert backend.stdout is not None
+            assert isinstance(backend.stdout, BufferedReader)
             writer = threading.Thread(target=_feed, args=(backend.stdin, body), daemon=True)
             writer.start()
             try:
@@ -128,7 +129,7 @@ class _Handler(BaseHTTPRequestHandler):
                 backend.kill()
                 writer.join()
 
-    def _relay(self, output: IO[bytes]) -> None:
+    def _relay(self, output: BufferedReader) -> None:
         status, headers = HTTPStatus.OK.value, []
         while line := output.readline().strip():
             name, _, value = line.decode("latin-1").partition(":")
@@ -142,7 +143,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        while chunk := os.read(output.fileno(), CHUNK):
+        while chunk := output.read1(CHUNK):
             self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
         self.wfile.write(b"0\r\n\r\n")
 

@@ -8,9 +8,11 @@ The work is done by a small process of its own, see `testbed.warden` for how it 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
+import shutil
 import socket
 import subprocess
 import sys
@@ -124,10 +126,13 @@ class ProcessGroup:
         """End every child and remove the directory. Safe to call twice."""
         with self._lock:
             if self._warden.stdin and not self._warden.stdin.closed:
-                self._warden.stdin.close()
+                with contextlib.suppress(BrokenPipeError):  # it was killed
+                    self._warden.stdin.close()
             self._warden.wait()
             if self._warden.stdout:
                 self._warden.stdout.close()
+        # The warden did this, unless it was killed itself.
+        shutil.rmtree(self.directory, ignore_errors=True)
 
     def _ask(self, **command: Any) -> dict[str, Any]:
         with self._lock:
