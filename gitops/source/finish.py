@@ -97,7 +97,9 @@ def _explode(obj: Object, origin: str) -> Iterator[tuple[Object, str]]:
 def _check(obj: Object, origin: str) -> None:
     for field in ("apiVersion", "kind"):
         if not isinstance(obj.get(field), str) or not obj[field]:
-            raise ComparisonError(f"{origin}: the object has no {field}; every object needs apiVersion, kind and a name")
+            raise ComparisonError(
+                f"{origin}: the object has no {field}; every object needs apiVersion, kind and a name"
+            )
     kind, meta = obj["kind"], obj.get("metadata")
     if meta is None:
         meta = {}
@@ -113,7 +115,9 @@ def _check(obj: Object, origin: str) -> None:
             continue
         if not isinstance(entries, dict) or not all(isinstance(value, str) for value in entries.values()):
             what = f"{kind} {meta.get('name') or meta.get('generateName')}"
-            raise ComparisonError(f"{origin}: metadata.{field} of {what} is not a map of texts; put the values in quotes")
+            raise ComparisonError(
+                f"{origin}: metadata.{field} of {what} is not a map of texts; put the values in quotes"
+            )
 
 
 def _place(obj: Object, namespace: str, *, namespaced: bool) -> None:

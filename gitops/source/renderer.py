@@ -116,7 +116,9 @@ class Renderer:
         for item in answer["items"]:
             if answer["retry"] == "remote":
                 if remote is None:
-                    raise RenderError(f"the remote base {item['url']} is not allowed here; use a base in the same repository")
+                    raise RenderError(
+                        f"the remote base {item['url']} is not allowed here; use a base in the same repository"
+                    )
                 base = RemoteBase(str(item["url"]), str(item["repo_url"]), str(item["ref"]), str(item["path"]))
                 remotes[base.url] = str(remote(base))
             else:
