@@ -42,12 +42,29 @@ class Settings(BaseSettings):
     lock_ttl: int = Field(180, gt=0, description="Seconds that an application's lock outlives a silent worker.")
     visibility_timeout: int = Field(300, gt=0, description="Seconds after which an unacknowledged message comes again.")
 
+    sandbox: str = Field("auto", description="auto: confine renders as far as the kernel allows; required: or refuse.")
+
     # --- the pool ---
     concurrency: int = Field(4, gt=0, description="Processes of one worker.")
     child_memory_limit_kib: int = Field(262_144, gt=0, description="A process above this is replaced after its task.")
     child_max_tasks: int = Field(5_000, gt=0, description="Tasks after which a process is replaced.")
     soft_shutdown_timeout: float = Field(20.0, ge=0, description="Seconds that running tasks get when a worker ends.")
     task_events: bool = Field(True, description="Whether workers send the events that Flower shows.")
+
+    # --- repositories ---
+    repo_protocols: str = Field("https,ssh", description="Protocols that repositories may use: https, ssh, http, file.")
+    git_config_file: Path | None = Field(None, description="A git configuration of yours, e.g. with url.<base>.insteadOf.")
+    repo_connect_seconds: float = Field(15.0, gt=0, description="Seconds until a connection is given up.")
+    repo_command_seconds: float = Field(90.0, gt=0, description="Seconds until a fetch or download is given up.")
+    repo_fetch_mib: int = Field(2048, gt=0, description="MiB that one fetch or download may bring.")
+    repo_checkout_mib: int = Field(512, gt=0, description="MiB that one path of a checkout, or one chart, may hold.")
+    repo_checkout_files: int = Field(100_000, gt=0, description="Files that one path of a checkout, or one chart, may hold.")
+    repo_mirrors_disk_mib: int = Field(10_240, gt=0, description="MiB of disk for mirrors; the least recently used goes.")
+    repo_checkouts_disk_mib: int = Field(4096, gt=0, description="MiB of disk for checkouts.")
+    repo_charts_disk_mib: int = Field(1024, gt=0, description="MiB of disk for charts.")
+    repo_submodules: bool = Field(True, description="Whether submodules are followed.")
+    repo_submodule_depth: int = Field(5, gt=0, description="Levels of submodules in submodules.")
+    repo_index_seconds: float = Field(180.0, ge=0, description="Seconds that a chart repository's index is believed.")
 
     # --- observing ---
     log_format: str = Field("console", description="console or json.")

@@ -68,7 +68,7 @@ class Keys:
         return f"{self.prefix}discovery:{url_hash(cluster)}"
 
     def kinds(self, cluster: str) -> str:
-        """Hash: `group|version|kind` -> when it was last in use, for the watcher."""
+        """Set: `group|kind` in use on a cluster, for the watcher."""
         return f"{self.prefix}kinds:{url_hash(cluster)}"
 
     @property

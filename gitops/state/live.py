@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -136,9 +136,36 @@ class LiveIndex:
             pipe.hset(key, mapping={k.encode(): v for k, v in versions.items()})
         pipe.execute()
 
+    def observed_of(self, apps: Sequence[str]) -> dict[str, dict[ObjectKey, int]]:
+        """What was observed of many applications, in one round trip."""
+        pipe = self._redis.pipeline(transaction=False)
+        for app in apps:
+            pipe.hgetall(self._keys.observed(app))
+        return {
+            app: {ObjectKey.decode(k.decode()): int(v) for k, v in versions.items()}
+            for app, versions in zip(apps, pipe.execute(), strict=True)
+        }
+
     def clear(self, app: str) -> None:
         """Forget the last comparison, so that the next one reads every object."""
         self._redis.delete(self._keys.compared(app))
+
+    # --- which kinds are worth a watch ---
+
+    def use_kinds(self, cluster: str, kinds: Iterable[tuple[str, str]]) -> None:
+        """Note (group, kind) pairs that applications have on a cluster, so that the watcher follows them."""
+        entries = [f"{group}|{kind}" for group, kind in kinds]
+        if entries:
+            self._redis.sadd(self._keys.kinds(cluster), *entries)
+            self._redis.sadd(self._keys.clusters, cluster)
+
+    def kinds(self) -> dict[str, set[tuple[str, str]]]:
+        """Per cluster, the (group, kind) pairs in use. Bounded by the kinds that the clusters serve."""
+        found: dict[str, set[tuple[str, str]]] = {}
+        for raw in cast(set[bytes], self._redis.smembers(self._keys.clusters)):
+            members = cast(set[bytes], self._redis.smembers(self._keys.kinds(raw.decode())))
+            found[raw.decode()] = {(m.decode().split("|")[0], m.decode().split("|")[1]) for m in members}
+        return found
 
     def due_soon(self, now: float, limit: int = 500) -> list[str]:
         """Take the applications whose put-off comparison is due."""

@@ -1,0 +1,158 @@
+"""The watcher: follows Applications, the control namespace's configuration, and managed objects of all clusters."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from beat.applications import ApplicationEars
+from beat.objects import ObjectEars
+from gitops.cluster import ClusterClient, Watch, Watches
+from gitops.cluster.watch import Event
+from gitops.errors import GitOpsError
+from gitops.model.names import GROUP, VERSION, WATCH_LABEL
+from gitops.model.objects import GVK, Object
+from gitops.model.tracking import owner
+from gitops.reconcile.clusters import ClusterRegistry
+from gitops.reconcile.control import SECRET_TYPE, Control
+from gitops.settings import Settings, settings
+from gitops.state import State
+
+logger = logging.getLogger("gitops.beat")
+
+APPLICATION = GVK(GROUP, VERSION, "Application")
+#: Kinds without marks of ours (specs section 3): all of them are followed, and none is an application's by its labels.
+UNMARKED = {("apiextensions.k8s.io", "CustomResourceDefinition")}
+#: Seconds between two looks at which kinds are in use.
+KINDS_EVERY = 0.5
+
+
+@dataclass
+class Followed:
+    """One cluster that is followed."""
+
+    ears: ObjectEars
+    watches: dict[tuple[str, str], Watch] = field(default_factory=dict)
+    synced: set[tuple[str, str]] = field(default_factory=set)
+    swept: set[tuple[str, str]] = field(default_factory=set)
+
+
+class Watcher:
+    """Runs all watches in one thread, and in another adds those of kinds that come into use."""
+
+    def __init__(self, state: State, settings: Settings, clusters: ClusterRegistry, control: Control) -> None:
+        self._state, self._settings, self._clusters, self._control = state, settings, clusters, control
+        self._followed: dict[str, Followed] = {}
+        self._stopped = threading.Event()
+        self._watches = Watches()
+        self._threads: list[threading.Thread] = []
+
+    @classmethod
+    def build(cls, state: State) -> Watcher:
+        """A watcher of the control cluster that the settings name."""
+        from gitops.reconcile.clusters import registry
+
+        clusters, control = registry(settings(), state)
+        return cls(state, settings(), clusters, control)
+
+    def start(self) -> None:
+        """List everything and follow it, from threads of its own."""
+        self._stopped.clear()
+        self._watches = Watches()
+        self._followed = {}
+        self._follow_control()
+        for name, target in (("watch", self._watches.run), ("kinds", self._follow_kinds)):
+            thread = threading.Thread(target=target, name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def stop(self) -> None:
+        """Follow nothing any more."""
+        self._stopped.set()
+        self._watches.stop()
+        for thread in self._threads:
+            thread.join(timeout=5)
+        self._threads = []
+
+    @property
+    def size(self) -> int:
+        """How many objects the live index has in this process."""
+        return sum(len(f.ears) for f in self._followed.values())
+
+    # --- the control namespace ---
+
+    def _follow_control(self) -> None:
+        client, namespace = self._clusters.control, self._settings.namespace
+        applications = ApplicationEars(self._state)
+        self._watches.add(
+            Watch(client, APPLICATION, applications.on_event, known=applications.known, metadata_only=False)
+        )
+        changed = self._configuration_changed
+        self._watches.add(Watch(client, GVK(GROUP, VERSION, "AppProject"), changed, namespace=namespace))
+        self._watches.add(Watch(client, GVK("", "v1", "Secret"), changed, labels=SECRET_TYPE, namespace=namespace))
+        self._watches.add(Watch(client, GVK("", "v1", "ConfigMap"), changed, namespace=namespace))
+
+    def _configuration_changed(self, event: Event) -> None:
+        if event.type in {"ADDED", "MODIFIED", "DELETED"}:
+            self._state.redis.incr(self._state.keys.config)
+
+    # --- managed objects ---
+
+    def _follow_kinds(self) -> None:
+        while not self._stopped.wait(KINDS_EVERY):
+            try:
+                for server, kinds in self._state.live.kinds().items():
+                    self._follow(server, kinds)
+            except Exception as error:
+                logger.warning("cannot look up which kinds to follow: %s", error)
+
+    def _follow(self, server: str, kinds: set[tuple[str, str]]) -> None:
+        followed = self._followed.get(server)
+        if followed is None:
+            followed = self._followed[server] = Followed(ObjectEars(self._state, server, self._owner()))
+        for kind in kinds - followed.watches.keys() - UNMARKED:
+            try:
+                client = self._clusters.by_server(server)
+                followed.watches[kind] = self._watch(client, followed, kind)
+            except GitOpsError as error:
+                logger.warning("cannot follow %s on %s: %s", kind[1], server, error)
+                continue
+            self._watches.add(followed.watches[kind])
+        fresh = followed.synced - followed.swept
+        if fresh and followed.synced >= set(followed.watches):
+            followed.swept |= fresh
+            followed.ears.sweep(fresh)
+
+    def _watch(self, client: ClusterClient, followed: Followed, kind: tuple[str, str]) -> Watch:
+        gvk = GVK(kind[0], client.resource_for(*kind).versions[0], kind[1])
+
+        def on_event(event: Event) -> None:
+            if event.type == "SYNCED":
+                followed.synced.add(kind)
+            else:
+                followed.ears.on_event(event)
+
+        return Watch(
+            client,
+            gvk,
+            on_event,
+            known=partial(followed.ears.known, gvk),
+            labels=WATCH_LABEL,
+            on_error=lambda error: logger.warning("watch of %s: %s", gvk.kind, error),
+        )
+
+    def _owner(self) -> Callable[[Object], str]:
+        config = self._control.get()
+        namespace = self._settings.namespace
+
+        def find(obj: Object) -> str:
+            instance = owner(obj, config.tracking, config.instance_label, config.installation_id)
+            if not instance:
+                return ""
+            where, _, name = instance.partition("_")
+            return f"{where}/{name}" if name else f"{namespace}/{instance}"
+
+        return find

@@ -1,0 +1,220 @@
+"""compare: is the application what it should be? Writes the status, and starts what the policy asks for."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gitops.cluster import ApiError
+from gitops.diff import UNKNOWN, IgnoreRules, application_sync_status
+from gitops.errors import ComparisonError, GitOpsError
+from gitops.health import application_health
+from gitops.model.application import Application
+from gitops.model.artifact import Artifact
+from gitops.model.names import GROUP, REFRESH, SKIP_RECONCILE
+from gitops.model.objects import Object, ObjectKey
+from gitops.observe import logs
+from gitops.reconcile import status as statuses
+from gitops.reconcile.control import ControlConfig
+from gitops.reconcile.look import Looker, View
+from gitops.state.apps import DesiredState
+from gitops.state.live import Snapshot
+from gitops.state.locks import Lock
+from gitops.state.queue import APPLY, DIFF, FETCH, Rank
+
+if TYPE_CHECKING:
+    from gitops.reconcile.engine import Engine
+
+logger = logging.getLogger("gitops.compare")
+
+
+@dataclass(slots=True)
+class Comparison:
+    """One comparison of one application, on its way from the look to the written status."""
+
+    app: Application
+    config: ControlConfig
+    desired: DesiredState
+    snapshot: Snapshot
+    artifact: Artifact | None = None
+    view: View | None = None
+    findings: statuses.Findings | None = None
+
+    @property
+    def key(self) -> ObjectKey:
+        return ObjectKey(GROUP, "Application", self.app.namespace, self.app.name)
+
+
+def compare(engine: Engine, app_id: str, lock: Lock) -> None:
+    """Compare, decide, write."""
+    obj = engine.application(app_id)
+    if obj is None:
+        engine.state.apps.forget(app_id)
+        return
+    if engine.state.operations.get(app_id) or obj.get("operation") or obj["metadata"].get("deletionTimestamp"):
+        # An operation makes its own comparison when it ends.
+        engine.state.queue.want(APPLY, app_id, Rank.DRIFT)
+        return
+    try:
+        app = Application.from_object(obj)
+    except GitOpsError as error:
+        report(engine, app_id, error)
+        return
+    if app.annotations.get(SKIP_RECONCILE) == "true":
+        return
+    desired = engine.state.apps.desired(app_id)
+    if desired is None:
+        engine.state.queue.want(FETCH, app_id, Rank.DRIFT)
+        return
+    comparison = look(engine, app, desired)
+    if comparison is None:
+        return
+    from gitops.reconcile import policy
+
+    if policy.start(engine, comparison, lock):
+        return
+    write(engine, comparison)
+    finish(engine, comparison)
+
+
+def look(engine: Engine, app: Application, desired: DesiredState) -> Comparison | None:
+    """Look at every object; None where the Artifact is gone from Redis and is being made again."""
+    config = engine.control.get()
+    hard = app.annotations.get(REFRESH) == "hard"
+    snapshot = engine.state.live.snapshot(app.id)
+    comparison = Comparison(app, config, desired, snapshot)
+    if desired.error and not desired.artifact:
+        comparison.findings = _failed(comparison, [desired.error])
+        return comparison
+    comparison.artifact = engine.state.artifacts.get(desired.artifact)
+    if comparison.artifact is None:
+        engine.state.queue.want(FETCH, app.id, Rank.DRIFT)
+        return None
+    full = hard or engine.state.apps.flags(app.id).full <= time.time()
+    try:
+        client = engine.clusters.update(engine.control).client(app.spec.destination)
+        looker = Looker(
+            client,
+            app.instance(engine.settings.namespace),
+            config,
+            IgnoreRules.build(app.spec.ignore_differences, config.settings),
+            config.health_checks,
+        )
+        comparison.view = looker.look(comparison.artifact, snapshot, _former(app), full=full)
+    except GitOpsError as error:
+        comparison.findings = _failed(comparison, [(ComparisonError.condition, str(error))])
+        return comparison
+    server = engine.clusters.update(engine.control).find(app.spec.destination).server
+    engine.state.live.use_kinds(server, {(m.key.group, m.key.kind) for m in comparison.artifact.objects})
+    comparison.findings = summarise(comparison)
+    return comparison
+
+
+def summarise(comparison: Comparison) -> statuses.Findings:
+    """The findings of a look."""
+    view, artifact, desired = comparison.view, comparison.artifact, comparison.desired
+    assert view is not None
+    assert artifact is not None
+    conditions = list(desired.warnings) + view.conditions
+    sync = application_sync_status(view.results)
+    if desired.error:
+        conditions.append(desired.error)
+        sync = UNKNOWN
+    health = application_health(view.live_resources(), itself=comparison.key)
+    return statuses.Findings(
+        sync=sync,
+        health=health.status,
+        health_message=health.message,
+        resources=view.resources(),
+        conditions=conditions,
+        desired=desired,
+        images=statuses.images(artifact),
+        app_of_apps=any(o.key.group == GROUP and o.key.kind == "Application" for o in artifact.objects),
+    )
+
+
+def write(engine: Engine, comparison: Comparison, extra: Object | None = None) -> None:
+    """Write the status if it says something new. `extra` is merged into the patch's status (an operation's state)."""
+    app, findings = comparison.app, comparison.findings
+    assert findings is not None
+    status = statuses.build(app, findings)
+    status.update(extra or {})
+    patch = statuses.patch(app, status)
+    annotations = {REFRESH: None} if REFRESH in app.annotations else None
+    if annotations:
+        patch = {**(patch or {}), "metadata": {"annotations": annotations}}
+    if patch is None:
+        return
+    write_patch(engine, app, patch)
+    before = app.status
+    was_sync, was_health = (before.get("sync") or {}).get("status", ""), (before.get("health") or {}).get("status", "")
+    if was_sync != findings.sync:
+        engine.events.sync_status_changed(app, was_sync, findings.sync)
+    if was_health != findings.health:
+        engine.events.health_changed(app, was_health, findings.health)
+        logs.event(logger, "health changed", app=app.id, was=was_health, now=findings.health)
+
+
+def write_patch(engine: Engine, app: Application, patch: Object) -> None:
+    """Patch the CR; an Application that is gone meanwhile needs no status."""
+    try:
+        engine.patch(app, patch)
+    except ApiError as error:
+        if not error.not_found:
+            raise
+
+
+def finish(engine: Engine, comparison: Comparison) -> None:
+    """Note what was compared, so that it is not read again, and look again where more came meanwhile."""
+    app, view = comparison.app, comparison.view
+    failed = view is None or comparison.desired.error is not None
+    if view is not None and engine.state.live.settle(app.id, comparison.snapshot.dirty, view.notes):
+        engine.state.queue.want(DIFF, app.id, Rank.DRIFT)
+    full = time.time() + engine.settings.full_compare_interval
+    done = "" if failed else comparison.desired.spec
+    engine.state.apps.set_fields(app.id, done=done, full=f"{full:.0f}")
+
+
+def report(engine: Engine, app_id: str, error: GitOpsError) -> None:
+    """Write one failure to the conditions, leaving the rest of the status as it is."""
+    obj = engine.application(app_id)
+    if obj is None:
+        return
+    try:
+        present = (obj.get("status") or {}).get("conditions") or []
+        found = [(str(c["type"]), str(c["message"])) for c in present if c["type"] in statuses.COMPARISON_CONDITIONS]
+        found = [(kind, text) for kind, text in found if kind != error.condition] + [(error.condition, str(error))]
+        status: Object = {"conditions": statuses.conditions(present, found)}
+        if status["conditions"] == present:
+            return
+        if error.condition in {"InvalidSpecError", "ComparisonError", "UnknownError"}:
+            status["sync"] = {"status": UNKNOWN}
+        namespace, name = app_id.split("/", 1)
+        key = ObjectKey(GROUP, "Application", namespace, name)
+        engine.state.apps.put(app_id, engine.clusters.control.merge_patch(key, {"status": status}))
+    except GitOpsError as trouble:
+        logs.event(logger, f"cannot write the condition: {trouble}", logging.ERROR, app=app_id)
+
+
+def _failed(comparison: Comparison, conditions: list[tuple[str, str]]) -> statuses.Findings:
+    """Nothing could be compared: Unknown, and what is known of health stays."""
+    health = (comparison.app.status.get("health") or {}).get("status") or UNKNOWN
+    found = conditions + ([comparison.desired.error] if comparison.desired.error else [])
+    return statuses.Findings(
+        sync=UNKNOWN,
+        health=health,
+        health_message=(comparison.app.status.get("health") or {}).get("message", ""),
+        conditions=list(dict.fromkeys(found)),
+        desired=comparison.desired,
+    )
+
+
+def _former(app: Application) -> list[ObjectKey]:
+    rows = app.status.get("resources") or []
+    return [
+        ObjectKey(r.get("group", ""), r.get("kind", ""), r.get("namespace", ""), r.get("name", ""))
+        for r in rows
+        if not r.get("hook")
+    ]

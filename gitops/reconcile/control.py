@@ -1,0 +1,154 @@
+"""What the control namespace says: projects, repositories, clusters, argocd-cm. Read whole, kept until it changes."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import Any
+
+import yaml
+
+from gitops.cluster import ClusterClient
+from gitops.errors import InvalidSpecError
+from gitops.health import LuaChecks
+from gitops.model.application import Application
+from gitops.model.credentials import RepositoryConfig
+from gitops.model.names import GROUP, INSTANCE_LABEL, VERSION
+from gitops.model.objects import GVK, Object, ObjectKey
+from gitops.model.project import AppProject, default_project
+from gitops.model.tracking import TrackingMethod
+from gitops.source.git import load_repository_config
+
+SECRET_TYPE = "argocd.argoproj.io/secret-type"  # noqa: S105 - a label's name
+_CONFIG_MAPS = ("argocd-cm", "argocd-ssh-known-hosts-cm", "argocd-tls-certs-cm", "argocd-gpg-keys-cm")
+
+
+@dataclass(frozen=True)
+class ControlConfig:
+    """The control namespace at one moment."""
+
+    namespace: str
+    projects: dict[str, AppProject] = field(default_factory=dict)
+    #: Projects that cannot be read, and why.
+    broken_projects: dict[str, str] = field(default_factory=dict)
+    secrets: tuple[Object, ...] = field(default=(), repr=False)
+    config_maps: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """argocd-cm."""
+        return self.config_maps.get("argocd-cm", {})
+
+    def project(self, app: Application) -> AppProject:
+        """The Application's project. Raises InvalidSpecError where there is none, or it cannot be read."""
+        name = app.spec.project
+        if name in self.broken_projects:
+            raise InvalidSpecError(self.broken_projects[name])
+        if name in self.projects:
+            return self.projects[name]
+        if name == "default":
+            return default_project(self.namespace)
+        raise InvalidSpecError(
+            f"Application {app.id} is in project {name}, which does not exist in namespace {self.namespace}: "
+            "create the AppProject or change spec.project"
+        )
+
+    @cached_property
+    def repositories(self) -> RepositoryConfig:
+        """Repositories, credential templates, known hosts, certificates and keys."""
+        maps = [{"metadata": {"name": name}, "data": data} for name, data in self.config_maps.items()]
+        return load_repository_config(self.secrets, maps)
+
+    @property
+    def cluster_secrets(self) -> list[Object]:
+        return [s for s in self.secrets if s["metadata"].get("labels", {}).get(SECRET_TYPE) == "cluster"]
+
+    @cached_property
+    def tracking(self) -> TrackingMethod:
+        return TrackingMethod.of(self.settings.get("application.resourceTrackingMethod"))
+
+    @property
+    def instance_label(self) -> str:
+        return self.settings.get("application.instanceLabelKey") or INSTANCE_LABEL
+
+    @property
+    def installation_id(self) -> str:
+        return self.settings.get("installationID") or ""
+
+    @cached_property
+    def health_checks(self) -> LuaChecks:
+        return LuaChecks.from_config(self.settings)
+
+    @cached_property
+    def _filters(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        return tuple(_rules(self.settings.get(f"resource.{which}")) for which in ("exclusions", "inclusions"))  # type: ignore[return-value]
+
+    def excluded(self, gvk: GVK) -> bool:
+        """Whether `resource.exclusions` or `resource.inclusions` of argocd-cm keep a kind out."""
+        exclusions, inclusions = self._filters
+        if inclusions and not any(_matches(rule, gvk) for rule in inclusions):
+            return True
+        return any(_matches(rule, gvk) for rule in exclusions)
+
+
+def _rules(text: str | None) -> list[dict[str, Any]]:
+    try:
+        rules = yaml.safe_load(text or "") or []
+    except yaml.YAMLError:
+        return []
+    return [rule for rule in rules if isinstance(rule, dict)] if isinstance(rules, list) else []
+
+
+def _matches(rule: dict[str, Any], gvk: GVK) -> bool:
+    groups, kinds = rule.get("apiGroups") or ["*"], rule.get("kinds") or ["*"]
+    return any(fnmatchcase(gvk.group, g) for g in groups) and any(fnmatchcase(gvk.kind, k) for k in kinds)
+
+
+class Control:
+    """Reads the control namespace, and again when the counter that beat raises has changed, or after `max_age` seconds."""
+
+    def __init__(
+        self, client: ClusterClient, namespace: str, counter: Callable[[], str], max_age: float = 600.0
+    ) -> None:
+        self._client, self._namespace, self._counter, self._max_age = client, namespace, counter, max_age
+        self._config: ControlConfig | None = None
+        self._seen, self._read_at = "", 0.0
+
+    def get(self) -> ControlConfig:
+        """The present configuration. Raises ClusterError where the control cluster cannot be read."""
+        counter = self._counter()
+        if self._config is None or counter != self._seen or time.monotonic() - self._read_at > self._max_age:
+            self._config = self._read()
+            self._seen, self._read_at = counter, time.monotonic()
+        return self._config
+
+    def _read(self) -> ControlConfig:
+        projects, broken = {}, {}
+        for obj in self._client.list(GVK(GROUP, VERSION, "AppProject"), namespace=self._namespace):
+            try:
+                project = AppProject.from_object(obj)
+                projects[project.name] = project
+            except InvalidSpecError as error:
+                broken[obj["metadata"]["name"]] = str(error)
+        secrets = tuple(self._client.list(GVK("", "v1", "Secret"), namespace=self._namespace, labels=SECRET_TYPE))
+        maps = {}
+        for name in _CONFIG_MAPS:
+            found = self._client.get(ObjectKey("", "ConfigMap", self._namespace, name), version="v1")
+            if found:
+                maps[name] = found.get("data") or {}
+        return ControlConfig(self._namespace, projects, broken, secrets, maps)
+
+
+def secret_data(secret: Object) -> dict[str, str]:
+    """A Secret's data, decoded; what is no UTF-8 is left out."""
+    out = {}
+    for name, value in (secret.get("data") or {}).items():
+        try:
+            out[name] = base64.b64decode(value).decode()
+        except (ValueError, UnicodeDecodeError):
+            continue
+    return out

@@ -1,0 +1,188 @@
+"""The engine of one process: its connections, and the steps that the tasks call."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from gitops.cluster import Observer, UnknownKind
+from gitops.errors import GitOpsError, SyncError
+from gitops.model.application import Application
+from gitops.model.names import API_VERSION, GROUP, REFRESH
+from gitops.model.objects import GVK, Object, ObjectKey
+from gitops.model.project import AppProject
+from gitops.observe import EventRecorder, logs, metrics
+from gitops.project import validate_application
+from gitops.reconcile import compare as comparing
+from gitops.reconcile import fetch as fetching
+from gitops.reconcile import operate as operating
+from gitops.reconcile.clusters import ClusterRegistry, registry
+from gitops.reconcile.control import Control, ControlConfig
+from gitops.reconcile.refs import RefsReader
+from gitops.reconcile.sources import Desires, Target
+from gitops.settings import Settings
+from gitops.source import Renderer
+from gitops.source.charts import ChartRepositories
+from gitops.source.git import Mirrors
+from gitops.state import State
+from gitops.state.locks import Lock
+from gitops.state.queue import FETCH, Rank
+
+logger = logging.getLogger("gitops.engine")
+
+
+class StoreResult(Protocol):
+    """Answers the one who waits for a task's result."""
+
+    def __call__(self, task_id: str, outcome: dict[str, Any], *, failed: bool) -> None: ...
+
+
+@dataclass
+class Engine:
+    """Everything that a step works with."""
+
+    settings: Settings
+    state: State
+    clusters: ClusterRegistry
+    control: Control
+    renderer: Renderer
+    refs: RefsReader
+    events: EventRecorder
+    store_result: StoreResult
+    name: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
+
+    @classmethod
+    def build(cls, settings: Settings, state: State, store_result: StoreResult) -> Engine:
+        """The engine as the settings say. Nothing is connected to yet."""
+        clusters, control = registry(settings, state, _count_requests)
+        name = f"{socket.gethostname()}:{os.getpid()}"
+
+        def write_event(event: Object) -> None:
+            meta = event["metadata"]
+            from gitops.model.objects import Manifest
+
+            try:
+                clusters.control.apply(Manifest.of(event))
+            except GitOpsError as error:
+                logs.event(logger, f"cannot write Event {meta.get('name')}: {error}", logging.WARNING)
+
+        return cls(
+            settings=settings,
+            state=state,
+            clusters=clusters,
+            control=control,
+            renderer=Renderer(sandbox=settings.sandbox),
+            refs=RefsReader(state, settings.poll_interval, name),
+            events=EventRecorder(write_event, instance=name),
+            store_result=store_result,
+            name=name,
+        )
+
+    # --- the steps ---
+
+    def fetch(self, app_id: str, lock: Lock) -> None:
+        """Desired state: resolve, render what changed, publish what follows."""
+        fetching.fetch(self, app_id)
+
+    def compare(self, app_id: str, lock: Lock) -> None:
+        """Compare with the cluster, write the status, start what the policy asks for."""
+        comparing.compare(self, app_id, lock)
+
+    def operate(self, app_id: str, lock: Lock) -> None:
+        """Move the operation on by one step."""
+        operating.operate(self, app_id, lock)
+
+    # --- what people ask for ---
+
+    def request_sync(self, app_id: str, *, waiter: str = "", by: str = "task", **options: Any) -> None:
+        """Write the operation to the CR, as Argo CD's API does; the outcome is stored for the task `waiter`.
+
+        Raises SyncError where the application does not exist or another operation is in progress.
+        """
+        operating.request(self, app_id, by=by, waiter=waiter, **options)
+
+    def request_refresh(self, app_id: str, *, hard: bool = False) -> None:
+        """Look at an application anew."""
+        obj = self.application(app_id, fresh=True)
+        if obj is None:
+            raise SyncError(f"Application {app_id} does not exist")
+        namespace, name = app_id.split("/", 1)
+        patch = {"metadata": {"annotations": {REFRESH: "hard" if hard else "normal"}}}
+        changed = self.clusters.control.merge_patch(ObjectKey(GROUP, "Application", namespace, name), patch)
+        self.state.apps.put(app_id, changed)
+        desired = self.state.apps.desired(app_id)
+        for tracked in desired.tracked if desired else ():
+            self.state.refs.expire(tracked.url)
+        self.state.queue.want(FETCH, app_id, Rank.PERSON)
+
+    # --- what the steps share ---
+
+    def application(self, app_id: str, *, fresh: bool = False) -> Object | None:
+        """The Application's CR: as the watch keeps it in Redis, else (or if `fresh`) from the API server."""
+        obj = None if fresh else self.state.apps.get(app_id)
+        if obj is None:
+            namespace, name = app_id.split("/", 1)
+            obj = self.clusters.control.get(ObjectKey(GROUP, "Application", namespace, name))
+            if obj is not None:
+                self.state.apps.put(app_id, obj)
+        return obj
+
+    def patch(self, app: Application, patch: Object) -> Object | None:
+        """Write to the Application's CR; None where it is gone. Redis keeps the answer."""
+        key = ObjectKey(GROUP, "Application", app.namespace, app.name)
+        changed = self.clusters.control.merge_patch(key, {**patch, "apiVersion": API_VERSION, "kind": "Application"})
+        self.state.apps.put(app.id, changed)
+        return changed
+
+    def validate(self, app: Application, project: AppProject, config: ControlConfig) -> None:
+        """Raise InvalidSpecError or ProjectDenied before anything is read or written for the application."""
+        clusters = self.clusters.update(self.control)
+        validate_application(
+            app, project, clusters.find(app.spec.destination), control_namespace=self.settings.namespace
+        )
+
+    def desires(self, app: Application, project: AppProject, config: ControlConfig) -> Desires:
+        """What makes the application's desired state, with its project's credentials and limits."""
+        from gitops.project import permits_source
+
+        root = self.settings.data_dir
+        return Desires(
+            state=self.state,
+            mirrors=Mirrors(
+                root / "git",
+                config.repositories,
+                allowed=lambda url: permits_source(project, url),
+                project=project.name,
+            ),
+            charts=ChartRepositories(root / "charts", config.repositories, project=project.name),
+            renderer=self.renderer,
+            refs=self.refs,
+            namespace=self.settings.namespace,
+        )
+
+    def target(self, app: Application, config: ControlConfig) -> Target:
+        """The destination cluster as rendering needs to know it."""
+        client = self.clusters.update(self.control).client(app.spec.destination)
+
+        def scope(gvk: GVK) -> bool | None:
+            try:
+                return client.resource_for(gvk.group, gvk.kind).namespaced
+            except UnknownKind:
+                return None
+
+        return Target(scope, client.discovery.server_version, lambda: tuple(client.discovery.api_versions()))
+
+    def report(self, app_id: str, task: str, error: GitOpsError) -> None:
+        """A step failed as a whole: say so in the log and in the Application's conditions."""
+        logs.event(logger, f"{task} failed: {error}", logging.ERROR, app=app_id)
+        comparing.report(self, app_id, error)
+
+
+def _count_requests(server: str) -> Observer:
+    def observe(verb: str, code: int, seconds: float) -> None:
+        metrics.api_request(server, verb, "", code, seconds)
+
+    return observe

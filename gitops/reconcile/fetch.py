@@ -1,0 +1,91 @@
+"""fetch: what should this application be? Resolves, renders what changed, and wishes for the comparison."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from gitops.errors import GitOpsError
+from gitops.model.application import Application
+from gitops.model.names import REFRESH, SKIP_RECONCILE
+from gitops.observe import logs
+from gitops.reconcile.refs import Waiting
+from gitops.reconcile.sources import failure
+from gitops.state.apps import DesiredState, spec_digest
+from gitops.state.queue import APPLY, DIFF, Rank
+
+if TYPE_CHECKING:
+    from gitops.reconcile.engine import Engine
+
+logger = logging.getLogger("gitops.fetch")
+
+
+def fetch(engine: Engine, app_id: str) -> None:
+    """Make the desired state of an application and publish what follows from it.
+
+    Every failure of the user's becomes the outcome, and the comparison writes it to the status.
+    """
+    obj = engine.application(app_id)
+    if obj is None:
+        engine.state.apps.forget(app_id)
+        return
+    spec = spec_digest(obj)
+    former = engine.state.apps.desired(app_id)
+    begun = time.monotonic()
+    try:
+        app = Application.from_object(obj)
+        if app.annotations.get(SKIP_RECONCILE) == "true":
+            return
+        if app.deleting:
+            engine.state.queue.want(APPLY, app_id, Rank.DRIFT)
+            return
+        outcome = _desired(engine, app, former)
+    except Waiting:
+        return
+    except GitOpsError as error:
+        outcome = failure(error, former, spec)
+        logs.event(logger, f"fetch failed: {error}", logging.WARNING, app=app_id)
+    else:
+        outcome = DesiredState(**{**_fields(outcome), "spec": spec})
+        if former is None or former.artifact != outcome.artifact:
+            logs.event(
+                logger, "rendered", app=app_id, revision=",".join(outcome.revisions), artifact=outcome.artifact,
+                ms=round((time.monotonic() - begun) * 1000, 1),
+            )  # fmt: skip
+    engine.state.apps.set_desired(app_id, outcome)
+    urls = {t.url for t in outcome.tracked}
+    engine.state.apps.link(app_id, urls, {t.url for t in former.tracked} if former else ())
+    _next(engine, app_id, obj.get("operation"), outcome, former)
+
+
+def _desired(engine: Engine, app: Application, former: DesiredState | None) -> DesiredState:
+    config = engine.control.get()
+    project = config.project(app)
+    engine.validate(app, project, config)
+    desires = engine.desires(app, project, config)
+    hard = app.annotations.get(REFRESH) == "hard"
+    sources = desires.resolve(app)
+    return desires.make(app, project, config, engine.target(app, config), sources, former, hard=hard)
+
+
+def _next(engine: Engine, app_id: str, operation: object, outcome: DesiredState, former: DesiredState | None) -> None:
+    """Wish for the comparison, unless nothing it could see has changed; or for the operation that a person asked for."""
+    if operation:
+        engine.state.queue.want(APPLY, app_id, Rank.PERSON)
+        return
+    flags = engine.state.apps.flags(app_id)
+    same = former is not None and _told(former) == _told(outcome)
+    settled = flags.done == flags.spec == outcome.spec and flags.dirty == flags.seen and flags.full > time.time()
+    if same and settled:
+        return
+    fresh = former is None or former.artifact != outcome.artifact
+    engine.state.queue.want(DIFF, app_id, Rank.DRIFT if fresh or not settled else Rank.POLL)
+
+
+def _told(desired: DesiredState) -> tuple[object, ...]:
+    return desired.artifact, desired.revisions, desired.error, desired.warnings
+
+
+def _fields(desired: DesiredState) -> dict[str, object]:
+    return {name: getattr(desired, name) for name in DesiredState.__slots__}

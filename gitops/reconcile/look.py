@@ -1,0 +1,256 @@
+"""A look at an application's objects: what did not change since the last one is not read again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from gitops.cluster import ApiError, ClusterClient, UnknownKind, run_parallel
+from gitops.diff import (
+    SYNCED,
+    Change,
+    IgnoreRules,
+    ObjectDiff,
+    ObjectResult,
+    Verdict,
+    compare,
+    is_hook,
+    object_result,
+)
+from gitops.health import LiveResource, LuaChecks, assess
+from gitops.model.artifact import Artifact
+from gitops.model.health import Health
+from gitops.model.names import IGNORE_HEALTHCHECK, SYNC_WAVE
+from gitops.model.objects import Manifest, Object, ObjectKey, annotations_of
+from gitops.model.tracking import is_self_referenced, owner, shared_resource_warning
+from gitops.reconcile.control import ControlConfig
+from gitops.reconcile.status import Resource
+from gitops.state.live import Note, Snapshot
+
+#: Objects read at a time for one application; reads are cheap for the server, so they need no shared limit.
+READERS = 6
+_IGNORED = "ignore-healthcheck"
+_THERE: Object = {"metadata": {}}
+
+
+@dataclass(slots=True)
+class Item:
+    """One object of an application: desired, live, and what was found."""
+
+    key: ObjectKey
+    manifest: Manifest | None
+    note: Note | None = None
+    live: Object | None = None
+    #: Whether `live` was read in this look; else the note of an earlier one stands.
+    read: bool = False
+    result: ObjectResult | None = None
+    hook: bool = False
+    self_referenced: bool = True
+    error: Exception | None = None
+
+    @property
+    def exists(self) -> bool:
+        return self.live is not None or bool(not self.read and self.note and self.note.resource_version)
+
+
+@dataclass(slots=True)
+class View:
+    """What a look found."""
+
+    items: list[Item]
+    #: What is to be noted; None forgets an object.
+    notes: dict[ObjectKey, Note | None] = field(default_factory=dict)
+    conditions: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def results(self) -> list[ObjectResult]:
+        return [item.result for item in self.items if item.result]
+
+    def resources(self) -> list[Resource]:
+        """The rows of `status.resources`."""
+        rows = []
+        for item in self.items:
+            if item.hook and not item.exists:
+                continue
+            note = item.note
+            health = note.health if note else None
+            if not item.exists and not item.hook:
+                health = Health("Missing")
+            rows.append(
+                Resource(
+                    item.key,
+                    item.manifest.version if item.manifest else (note.version if note else ""),
+                    item.result.status if item.result else "",
+                    health,
+                    hook=item.hook,
+                    requires_pruning=item.manifest is None and item.self_referenced,
+                    wave=_wave(item.manifest),
+                )
+            )
+        return rows
+
+    def live_resources(self) -> list[LiveResource]:
+        """What the application's health is made of."""
+        out = []
+        for item in self.items:
+            health = item.note.health if item.note else None
+            if health and health.rule == _IGNORED:
+                health = None
+            live = item.live if item.read else (_THERE if item.exists else None)
+            out.append(LiveResource(item.key, live, health, hook=item.hook, desired=item.manifest is not None))
+        return out
+
+
+def _wave(manifest: Manifest | None) -> int:
+    if manifest is None or SYNC_WAVE.encode() not in manifest.body:
+        return 0
+    try:
+        return int(annotations_of(manifest.load()).get(SYNC_WAVE, "0"))
+    except ValueError:
+        return 0
+
+
+@dataclass(slots=True)
+class Looker:
+    """Looks at the objects of one application in its cluster."""
+
+    client: ClusterClient
+    instance: str
+    config: ControlConfig
+    rules: IgnoreRules
+    checks: LuaChecks
+
+    def look(
+        self, artifact: Artifact, snapshot: Snapshot, former: Iterable[ObjectKey] = (), *, full: bool = False
+    ) -> View:
+        """Compare every object; read those whose manifest or resourceVersion is not the one last compared.
+
+        `former` are objects that the status named before; `full` reads all of them. Raises ClusterError where the
+        cluster does not answer, ComparisonError for an ignore rule that cannot be evaluated.
+        """
+        items = [self._desired(m) for m in artifact.objects]
+        wanted = {item.key for item in items}
+        candidates = {k for k, rv in snapshot.observed.items() if rv > 0} | set(former) | set(snapshot.compared)
+        items += [Item(key, None) for key in sorted(candidates - wanted)]
+        view = View(items)
+        todo = []
+        for item in items:
+            note = snapshot.compared.get(item.key)
+            if not full and note and self._unchanged(item, note, snapshot.observed.get(item.key)):
+                item.note = note
+                self._reuse(item)
+            elif item.hook:
+                continue
+            else:
+                todo.append(item)
+        for outcome in run_parallel(lambda item: self._read(item, snapshot), todo, READERS):
+            if outcome.error:
+                raise outcome.error
+        for item in todo:
+            view.notes[item.key] = item.note
+            self._shared(item, view)
+        view.items = [i for i in items if i.manifest or i.note]
+        return view
+
+    def _desired(self, manifest: Manifest) -> Item:
+        return Item(manifest.key, manifest, hook=b'/hook"' in manifest.body and is_hook(manifest.load()))
+
+    @staticmethod
+    def _unchanged(item: Item, note: Note, observed: int | None) -> bool:
+        if item.manifest is None:
+            return note.extra and observed == note.resource_version
+        return note.manifest == item.manifest.digest and observed is not None and observed == note.resource_version
+
+    @staticmethod
+    def _reuse(item: Item) -> None:
+        note = item.note
+        assert note is not None
+        item.result = ObjectResult(item.key, SYNCED if note.synced else "OutOfSync", counts=not item.hook)
+
+    # --- reading ---
+
+    def _read(self, item: Item, snapshot: Snapshot) -> None:
+        item.read = True
+        item.live = self._get(item, snapshot.observed.get(item.key, 0))
+        if item.manifest is None:
+            self._extra(item)
+        else:
+            self._compare(item, item.manifest)
+
+    def _get(self, item: Item, at_least: int) -> Object | None:
+        version = item.manifest.version if item.manifest else ""
+        try:
+            live = self.client.get(item.key, version=version, cached=True)
+            if at_least > 0 and (live is None or int(live["metadata"]["resourceVersion"]) < at_least):
+                live = self.client.get(item.key, version=version)
+        except UnknownKind:
+            return None
+        return live
+
+    def _extra(self, item: Item) -> None:
+        """An object that Git does not name (any more): ours to prune only if its marks are meant for it."""
+        live, config = item.live, self.config
+        if live is None or owner(live, config.tracking, config.instance_label, config.installation_id) != self.instance:
+            item.live = None
+            return
+        item.self_referenced = is_self_referenced(live, None, config.tracking)
+        item.hook = is_hook(live)
+        diff = compare(None, live, self.rules)
+        item.result = object_result(diff, None, live, self_referenced=item.self_referenced)
+        item.note = self._note(item, diff, extra=True)
+
+    def _compare(self, item: Item, manifest: Manifest) -> None:
+        target, live, config = manifest.load(), item.live, self.config
+        if live is None:
+            diff = compare(target, None, self.rules)
+            item.result = object_result(diff, target, None)
+            return
+        diff = compare(target, live, self.rules, method=config.tracking, label_key=config.instance_label)
+        if diff.verdict is Verdict.ASK:
+            diff = self._ask(manifest, target, live)
+        item.result = object_result(diff, target, live)
+        item.note = self._note(item, diff)
+
+    def _ask(self, manifest: Manifest, target: Object, live: Object) -> ObjectDiff:
+        """Let the API server say: a dry-run apply is the exact test."""
+        try:
+            predicted = self.client.apply(manifest, dry_run=True)
+        except ApiError as error:
+            if not error.invalid and not error.conflict:
+                raise
+            return ObjectDiff(Verdict.DIFFERENT, Change.MODIFIED, str(error))
+        return compare(
+            target,
+            live,
+            self.rules,
+            predicted=predicted,
+            method=self.config.tracking,
+            label_key=self.config.instance_label,
+        )
+
+    def _note(self, item: Item, diff: ObjectDiff, *, extra: bool = False) -> Note:
+        assert item.live is not None
+        return note_of(item.live, item.manifest, synced=diff.verdict is Verdict.SAME, extra=extra, checks=self.checks)
+
+    def _shared(self, item: Item, view: View) -> None:
+        if item.live is None or item.manifest is None:
+            return
+        config = self.config
+        other = owner(item.live, config.tracking, config.instance_label, config.installation_id)
+        if other and other != self.instance:
+            view.conditions.append(("SharedResourceWarning", shared_resource_warning(item.key, self.instance, other)))
+
+
+def note_of(live: Object, manifest: Manifest | None, *, synced: bool, extra: bool = False, checks: LuaChecks) -> Note:
+    """What is noted of an object as it is now."""
+    health = assess(live, overrides=checks)
+    if health and annotations_of(live).get(IGNORE_HEALTHCHECK) == "true":
+        health = Health(health.status, health.message, _IGNORED)
+    return Note(
+        resource_version=int(live["metadata"]["resourceVersion"]),
+        manifest=manifest.digest if manifest else "",
+        synced=synced,
+        version=manifest.version if manifest else str(live.get("apiVersion", "")).rpartition("/")[2],
+        health=health,
+        extra=extra,
+    )

@@ -1,0 +1,291 @@
+"""An Application's desired state: revisions resolved, paths compared by tree id, rendered only where something changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gitops.errors import GitOpsError
+from gitops.model.application import Application, Source
+from gitops.model.artifact import Artifact
+from gitops.model.objects import GVK, canonical, digest
+from gitops.model.project import AppProject
+from gitops.reconcile.control import ControlConfig
+from gitops.reconcile.refs import RefsReader
+from gitops.source import BuildEnv, ChartDependency, Rendered, Renderer, RenderRequest, finish
+from gitops.source.charts import ChartRepositories
+from gitops.source.git import Mirrors
+from gitops.state import State
+from gitops.state.apps import DesiredState
+from gitops.state.due import Tracked
+
+#: Part of every address: raise it when the same input renders differently.
+RENDERER_VERSION = "1"
+#: Tracked in place of a revision that only a new look can tell (a chart's version range).
+UNTRACKABLE = "?"
+FULL_SHA = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The destination cluster, as rendering needs to know it."""
+
+    scope: Callable[[GVK], bool | None]
+    kube_version: Callable[[], str]
+    api_versions: Callable[[], tuple[str, ...]]
+
+
+@dataclass(slots=True)
+class Resolved:
+    """One source with its revision pinned: a commit, or a chart's exact version."""
+
+    source: Source
+    revision: str
+    tracked: Tracked | None
+    #: Repository paths that decided the last render; None where that is not known.
+    inputs: tuple[str, ...] | None = None
+    checkout: Any = None
+
+
+@dataclass(slots=True)
+class Desires:
+    """Makes the desired state of one Application's project: mirrors and charts know its credentials and its limits."""
+
+    state: State
+    mirrors: Mirrors
+    charts: ChartRepositories
+    renderer: Renderer
+    refs: RefsReader
+    namespace: str
+    plugins: dict[str, Any] = field(default_factory=dict)
+
+    def resolve(self, app: Application, revisions: tuple[str, ...] = ()) -> list[Resolved]:
+        """Pin each source's revision; `revisions` override the spec's, by source.
+
+        Raises RepositoryError, RevisionError, InvalidSpecError, or refs.Waiting.
+        """
+        out = []
+        for index, source in enumerate(app.all_sources):
+            wanted = revisions[index] if index < len(revisions) and revisions[index] else source.target_revision
+            if source.chart or source.repo_url.startswith("oci://"):
+                version = self.charts.resolve(source.repo_url, source.chart, wanted)
+                tracked = None if version == wanted else Tracked(source.repo_url, UNTRACKABLE, version)
+                out.append(Resolved(source, version, tracked))
+                continue
+            wanted = wanted or "HEAD"
+            revision = self.refs.get(self.mirrors, source.repo_url, app.id).require(wanted, source.tag_prefix)
+            if len(revision) < FULL_SHA:
+                revision = self.mirrors.ensure(source.repo_url, revision)
+            self.state.refs.note(source.repo_url, wanted, revision)
+            out.append(Resolved(source, revision, Tracked(source.repo_url, wanted, revision)))
+        return out
+
+    def make(
+        self,
+        app: Application,
+        project: AppProject,
+        config: ControlConfig,
+        target: Target,
+        sources: list[Resolved],
+        former: DesiredState | None,
+        *,
+        hard: bool = False,
+    ) -> DesiredState:
+        """Render what changed and keep the Artifact. `hard` renders whatever was rendered before.
+
+        Raises SourceError and its kin, with one sentence each.
+        """  # fmt: skip
+        params = self._params(app, config, target, sources)
+        if former and former.artifact and len(former.inputs) == len(sources) and not hard:
+            for source, (known, *paths) in zip(sources, former.inputs, strict=True):
+                source.inputs = tuple(paths) if known == params else None
+            address = self._address(params, sources)
+            if address and self.state.artifacts.has(address):
+                return self._outcome(address, former.source_types, params, sources, former.warnings)
+        for source in sources:
+            source.inputs = None
+        self._verify(project, config, sources)
+        rendered = self._render(app, project, config, target, sources)
+        objects, warnings = finish(
+            rendered,
+            app,
+            scope=target.scope,
+            control_namespace=self.namespace,
+            tracking_method=config.tracking,
+            instance_label_key=config.instance_label,
+            installation_id=config.installation_id,
+            excluded=config.excluded,
+        )
+        address = self._address(params, sources) or digest(b"".join(m.body for m in objects))
+        types = tuple(r.source_type for r in rendered)
+        self.state.artifacts.put(Artifact(address, types, objects, warnings))
+        return self._outcome(address, types, params, sources, warnings)
+
+    # --- addresses ---
+
+    def _params(self, app: Application, config: ControlConfig, target: Target, sources: list[Resolved]) -> str:
+        """A digest of all that decides a render, except the repositories' content."""
+        spec = [{k: v for k, v in s.source.to_api().items() if k != "targetRevision"} for s in sources]
+        text = canonical(spec)
+        pinned: list[Any] = [s.revision for s in sources if s.source.chart or s.source.plugin]
+        if b"ARGOCD_APP_REVISION" in text or any(s.source.plugin for s in sources):
+            pinned += [s.revision for s in sources]
+        if b"ARGOCD_APP_SOURCE_TARGET_REVISION" in text:
+            pinned += [s.source.target_revision for s in sources]
+        destination = app.spec.destination
+        return digest(
+            canonical(
+                [
+                    RENDERER_VERSION,
+                    spec,
+                    pinned,
+                    app.instance(self.namespace),
+                    app.spec.project,
+                    [destination.server, destination.name, destination.namespace],
+                    [str(config.tracking), config.instance_label, config.installation_id],
+                    {
+                        k: v
+                        for k, v in config.settings.items()
+                        if k.startswith(("kustomize.", "helm.", "jsonnet.", "resource."))
+                    },
+                    [target.kube_version(), target.api_versions()] if b'"helm"' in text or _maybe_helm(sources) else [],
+                ]
+            )  # fmt: skip
+        )
+
+    def _address(self, params: str, sources: list[Resolved]) -> str:
+        """The Artifact's address: parameters and the tree ids of all inputs; "" where the inputs are not known."""
+        parts: list[Any] = [params]
+        for source in sources:
+            if source.source.chart or source.source.repo_url.startswith("oci://"):
+                parts.append(source.revision)
+                continue
+            if source.inputs is None:
+                return ""
+            self.mirrors.ensure(source.source.repo_url, source.revision)
+            ids = self.mirrors.tree_ids(source.source.repo_url, source.revision, source.inputs)
+            parts.append(sorted(ids.items()))
+        return digest(canonical(parts))
+
+    @staticmethod
+    def _outcome(
+        address: str,
+        types: tuple[str, ...],
+        params: str,
+        sources: list[Resolved],
+        warnings: tuple[tuple[str, str], ...],
+    ) -> DesiredState:
+        return DesiredState(
+            artifact=address,
+            revisions=tuple(s.revision for s in sources),
+            source_types=types,
+            tracked=tuple(s.tracked for s in sources if s.tracked),
+            inputs=tuple((params, *(s.inputs or ())) for s in sources),
+            warnings=warnings,
+        )
+
+    # --- rendering ---
+
+    def _verify(self, project: AppProject, config: ControlConfig, sources: list[Resolved]) -> None:
+        """Refuse commits that none of the project's signatureKeys signed (specs section 7)."""
+        keys = [key.key_id for key in project.spec.signature_keys]
+        if not keys:
+            return
+        for source in sources:
+            if not source.source.chart:
+                self.mirrors.ensure(source.source.repo_url, source.revision)
+                self.mirrors.verify(source.source.repo_url, source.revision, keys)
+
+    def _render(
+        self, app: Application, project: AppProject, config: ControlConfig, target: Target, sources: list[Resolved]
+    ) -> list[Rendered]:
+        rendered: list[Rendered] = []
+        inputs: list[set[str]] = [set() for _ in sources]
+        by_ref = {s.source.ref: i for i, s in enumerate(sources) if s.source.ref}
+        with ExitStack() as stack:
+            for source in sources:
+                if not source.source.chart and not source.source.repo_url.startswith("oci://"):
+                    self.mirrors.ensure(source.source.repo_url, source.revision)
+                    source.checkout = stack.enter_context(
+                        self.mirrors.checkout(source.source.repo_url, source.revision)
+                    )
+            refs = {name: sources[i].checkout.root for name, i in by_ref.items() if sources[i].checkout}
+            for index, source in enumerate(sources):
+                if not source.source.renders:
+                    continue
+                result = self._render_one(app, config, target, sources, by_ref, refs, source)
+                rendered.append(result)
+                inputs[index] |= result.inputs
+                for name, paths in result.ref_inputs.items():
+                    inputs[by_ref[name]] |= paths
+        for source, paths in zip(sources, inputs, strict=True):
+            source.inputs = tuple(sorted(paths))
+        return rendered
+
+    def _render_one(
+        self, app: Application, config: ControlConfig, target: Target, sources: list[Resolved],
+        by_ref: dict[str, int], refs: dict[str, Path], source: Resolved,
+    ) -> Rendered:  # fmt: skip
+        spec, checkout = source.source, source.checkout
+        chart_dir = None if checkout else self.charts.fetch(spec.repo_url, spec.chart, source.revision)
+        if checkout:
+            checkout.need(spec.path)
+        request = RenderRequest(
+            root=checkout.root if checkout else chart_dir,
+            path=spec.path or ".",
+            source=spec,
+            env=BuildEnv(
+                app_name=app.instance(self.namespace),
+                namespace=app.spec.destination.namespace,
+                project=app.spec.project,
+                revision=source.revision,
+                repo_url=spec.repo_url,
+                path=spec.path,
+                target_revision=spec.target_revision,
+            ),
+            refs=refs,
+            chart_dir=chart_dir,
+            kube_version=target.kube_version(),
+            api_versions=target.api_versions(),
+            disabled=_disabled(config),
+            plugins=self.plugins,
+            kustomize_build_options=config.settings.get("kustomize.buildOptions", ""),
+        )
+        return self.renderer.render(
+            request,
+            checkout.need if checkout else (lambda _path: None),
+            need_ref=lambda name, path: sources[by_ref[name]].checkout.need(path),
+            charts=self._dependency,
+        )
+
+    def _dependency(self, wanted: ChartDependency) -> Path:
+        version = self.charts.resolve(wanted.repository, wanted.name, wanted.version)
+        return self.charts.fetch(wanted.repository, wanted.name, version)
+
+
+def _maybe_helm(sources: list[Resolved]) -> bool:
+    return any(s.source.chart for s in sources) or not all(s.source.directory or s.source.kustomize for s in sources)
+
+
+def _disabled(config: ControlConfig) -> frozenset[str]:
+    names = {"helm.enable": "Helm", "kustomize.enable": "Kustomize", "jsonnet.enable": "Jsonnet"}
+    return frozenset(kind for key, kind in names.items() if config.settings.get(key) == "false")
+
+
+def failure(error: GitOpsError, former: DesiredState | None, spec: str) -> DesiredState:
+    """The outcome of a fetch that failed: what was desired before stays, with the error beside it."""
+    base = former or DesiredState()
+    return DesiredState(
+        spec=spec,
+        artifact=base.artifact,
+        revisions=base.revisions,
+        source_types=base.source_types,
+        tracked=base.tracked,
+        inputs=base.inputs,
+        error=(error.condition, str(error)),
+        warnings=base.warnings,
+        failures=base.failures + 1,
+    )
