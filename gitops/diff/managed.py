@@ -8,6 +8,7 @@ everything below it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -42,9 +43,13 @@ def owned_sets(live: Object, managers: frozenset[str], *, applied_only: bool) ->
     ]
 
 
+@lru_cache(maxsize=4096)
 def _key_of(name: str) -> tuple[tuple[str, Any], ...]:
-    fields: dict[str, Any] = orjson.loads(name[2:])
-    return tuple(fields.items())
+    """The step that `k:{...}` or `v:...` stands for; `i:` (an index, of which servers make no use) leads nowhere."""
+    if name.startswith("k:"):
+        fields: dict[str, Any] = orjson.loads(name[2:])
+        return tuple(fields.items())
+    return (("", orjson.loads(name[2:])),) if name.startswith("v:") else (("\0", None),)
 
 
 def _descend(node: FieldSet, step: Step) -> FieldSet | None:
@@ -149,26 +154,28 @@ def removed_from_git(
         if entry.get("manager") not in OUR_MANAGERS and not entry.get("subresource")
     ]
     for field_set in owned_sets(raw, managers, applied_only=True):
-        for path in leaves(field_set, live):
-            gone = _first_gone(target, live, path)
-            if gone is None or any(owns(other, path) for other in others):
+        for at, value, below in _gone_of_set(field_set, target, live, ()):
+            if is_default(str(at[-1]), value):
                 continue
-            at, value = gone
-            if not is_default(str(at[-1]), value):
+            parts = list(leaves(below, value, at)) or [at]
+            if not all(any(owns(other, part) for other in others) for part in parts):
                 yield at, _is_sure(at)
 
 
-def _first_gone(target: Object, live: Object, path: Path) -> tuple[Path, Any] | None:
-    """The part of `path`, as short as can be, that the target lacks, with live's value; None where it has it all."""
-    wanted: Any = target
-    held: Any = live
-    for depth, step in enumerate(path, start=1):
-        wanted, held = _child(wanted, step), _child(held, step)
+def _gone_of_set(field_set: FieldSet, target: Any, live: Any, path: Path) -> Iterator[tuple[Path, Any, FieldSet]]:
+    """What a field set has, live holds and the target lacks: (path, live's value, the set below), as high as can be."""
+    for name, below in field_set.items():
+        if name == ".":
+            continue
+        step: Step = name[2:] if name.startswith("f:") else _key_of(name)
+        held = _child(live, step)
+        if held is None:
+            continue
+        wanted = _child(target, step)
         if wanted is None:
-            return path[:depth], held
-        if not isinstance(wanted, (dict, list)):
-            return None
-    return None
+            yield (*path, step), held, below
+        elif below and isinstance(wanted, (dict, list)):
+            yield from _gone_of_set(below, wanted, held, (*path, step))
 
 
 def _child(obj: Any, step: Step) -> Any:

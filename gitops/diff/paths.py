@@ -20,14 +20,10 @@ def item_key(item: Any, keys: tuple[str, ...]) -> tuple[tuple[str, Any], ...] | 
     """The merge key of a list item; None where it lacks one."""
     if not isinstance(item, dict):
         return None
-    found = []
-    for key in keys:
-        value = item.get(key, KEY_DEFAULTS.get(key))
-        if value is None or isinstance(value, (dict, list)):
-            # A key without a value counts as empty (e.g. hostIP); only a list whose items all lack it cannot merge.
-            value = None if value is None else str(value)
-        found.append((key, value))
-    return None if all(value is None for _, value in found) else tuple(found)
+    found = tuple([(key, item.get(key, KEY_DEFAULTS.get(key))) for key in keys])
+    if any(isinstance(value, (dict, list)) for _, value in found):
+        return None
+    return found if any(value is not None for _, value in found) else None
 
 
 def show(path: Path) -> str:

@@ -16,8 +16,8 @@ _ABSENT = object()
 def respect_ignore_differences(target: Object, live: Object, rules: IgnoreRules) -> Object:
     """The target as it is to be applied: each ignored field as live has it, all else as it was.
 
-    A field that live lacks is gone. `status` is never taken over. Returns `target` itself where nothing is ignored. Raises ComparisonError for a rule
-    that cannot be evaluated.
+    A field that live lacks is gone. `status` is never taken over. Returns `target` itself where nothing is ignored.
+    Raises ComparisonError for a rule that cannot be evaluated.
     """
     matching = rules.for_object(live)
     if not matching:
