@@ -1,4 +1,4 @@
-"""`gitops app …`: Applications from a terminal. It needs the control cluster alone, neither Redis nor a worker's access."""
+"""`gitops app …`: Applications from a terminal, through the control cluster's API server."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ def _matches(rule: dict[str, Any], gvk: GVK) -> bool:
 
 
 class Control:
-    """Reads the control namespace, and again when the counter that beat raises has changed, or after `max_age` seconds."""
+    """Reads the control namespace anew when the counter that beat raises has changed, or after `max_age` seconds."""
 
     def __init__(
         self, client: ClusterClient, namespace: str, counter: Callable[[], str], max_age: float = 600.0

@@ -70,7 +70,7 @@ def _desired(engine: Engine, app: Application, former: DesiredState | None) -> D
 
 
 def _next(engine: Engine, app_id: str, operation: object, outcome: DesiredState, former: DesiredState | None) -> None:
-    """Wish for the comparison, unless nothing it could see has changed; or for the operation that a person asked for."""
+    """Wish for the comparison if it could see a change, or for the operation that a person asked for."""
     if operation:
         engine.state.queue.want(APPLY, app_id, Rank.PERSON)
         return

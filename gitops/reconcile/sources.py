@@ -1,4 +1,4 @@
-"""An Application's desired state: revisions resolved, paths compared by tree id, rendered only where something changed."""
+"""An Application's desired state: resolved, compared by tree id, rendered only where something changed."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ class Desires:
                     },
                     [target.kube_version(), target.api_versions()] if b'"helm"' in text or _maybe_helm(sources) else [],
                 ]
-            )  # fmt: skip
+            )
         )
 
     def _address(self, params: str, sources: list[Resolved]) -> str:
