@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -43,6 +44,17 @@ class Settings(BaseSettings):
     visibility_timeout: int = Field(300, gt=0, description="Seconds after which an unacknowledged message comes again.")
 
     sandbox: str = Field("auto", description="auto: confine renders as far as the kernel allows; required: or refuse.")
+
+    kustomize_renderer: str = Field(
+        "", description="Path of gitops-kustomize, or kubectl; empty: gitops-kustomize where it is installed, else kubectl."
+    )
+    plugins: dict[str, Any] = Field(
+        {}, description='Plugins that sources may name, as JSON: {"name": {"generate": ["command", "argument"]}}.'
+    )
+    render_seconds: float = Field(60.0, gt=0, description="Seconds until a render is killed.")
+    render_memory_mib: int = Field(512, gt=0, description="MiB of memory of a render's processes.")
+    render_output_mib: int = Field(32, gt=0, description="MiB of objects that one source may give.")
+    render_objects: int = Field(20_000, gt=0, description="Objects that one source may give.")
 
     # --- the pool ---
     concurrency: int = Field(4, gt=0, description="Processes of one worker.")

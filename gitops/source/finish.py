@@ -75,6 +75,13 @@ def finish(
     return tuple(found.values()), tuple(warnings)
 
 
+def explode(rendered: Sequence[Rendered]) -> Iterator[Object]:
+    """The objects alone, lists taken apart, each with kind and name. Raises ComparisonError naming the file."""
+    for obj, origin in _objects(rendered):
+        _check(obj, origin)
+        yield obj
+
+
 def _objects(rendered: Sequence[Rendered]) -> Iterator[tuple[Object, str]]:
     for one in rendered:
         for obj, origin in zip(one.objects, one.origins, strict=True):

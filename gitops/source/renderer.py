@@ -269,6 +269,7 @@ class _Run:
         return {
             "root": str(root),
             "path": "." if request.chart_dir else request.path,
+            "links": request.links,
             "source": _wire(request.source),
             "env": request.env.variables(),
             "refs": {name: str(path) for name, path in request.refs.items()},

@@ -110,6 +110,8 @@ class RenderRequest:
     #: The application's path in the checkout, "." for its root.
     path: str
     source: Source
+    #: Symlinks may lead to what is below this folder of `root`, no further.
+    links: str = "."
     env: BuildEnv = field(default_factory=BuildEnv)
     #: The checkouts of sources with a `ref`, by that name without `$`.
     refs: Mapping[str, Path] = field(default_factory=dict)

@@ -7,7 +7,7 @@ import os
 import re
 from typing import Any
 
-from gitops.source.render import globs, yamlread
+from gitops.source.render import globs, jsonnet, yamlread
 from gitops.source.render.context import Context
 from gitops.source.render.errors import Refused
 from gitops.source.render.manifests import Output, unreadable
@@ -27,8 +27,6 @@ def render(context: Context) -> Output:
     for path, relative in _chosen(context, spec, output):
         if relative.endswith(".jsonnet"):
             if "Jsonnet" not in context.disabled:
-                from gitops.source.render import jsonnet
-
                 jsonnet.evaluate(context, spec.get("jsonnet") or {}, path, relative, output)
             continue
         total += tree.size(path)

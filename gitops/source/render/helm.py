@@ -37,7 +37,7 @@ def render(context: Context) -> Output:
     if types := _typed(values):
         files[_TYPES] = types
     options: dict[str, Any] = {
-        "name": spec.get("releaseName") or context.env["ARGOCD_APP_NAME"] or "release",
+        "name": spec.get("releaseName") or _release(context),
         "namespace": spec.get("namespace") or context.env["ARGOCD_APP_NAMESPACE"] or "default",
         "is_install": True,
         "revision": 1,
@@ -67,6 +67,11 @@ def render(context: Context) -> Output:
     if spec.get("skipTests"):
         _drop_tests(output)
     return output
+
+
+def _release(context: Context) -> str:
+    """The application's name; an application outside of the control namespace is called namespace_name."""
+    return context.env["ARGOCD_APP_NAME"].rpartition("_")[2] or "release"
 
 
 def _check(chart: dict[str, Any], kube_version: str) -> None:

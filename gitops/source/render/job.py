@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from gitops.source.render import directory, kustomize
+from gitops.source.render import directory, helm, kustomize, plugin
 from gitops.source.render.context import Context
 from gitops.source.render.detection import DIRECTORY, HELM, KUSTOMIZE, PLUGIN, detect
 from gitops.source.render.errors import Refused, Retry, WrongSpec
@@ -69,7 +69,7 @@ def run(job: dict[str, Any], ask: Callable[[dict[str, Any]], Any], temp: str) ->
     limits = job["limits"]
     budget = Budget(limits["input_mib"], limits["files"])
     path = normal(job["path"])
-    tree = Tree(job["root"], budget, lambda p: ask({"need": p}), present=path)
+    tree = Tree(job["root"], budget, lambda p: ask({"need": p}), present=path, links=job["links"])
     refs = {
         name: Tree(root, budget, lambda p, name=name: ask({"need_ref": name, "path": p}))  # type: ignore[misc]
         for name, root in job["refs"].items()
@@ -116,12 +116,8 @@ def _render(kind: str, context: Context) -> Output:
     if kind == KUSTOMIZE:
         return kustomize.render(context)
     if kind == HELM:
-        from gitops.source.render import helm
-
         return helm.render(context)
     assert kind == PLUGIN
-    from gitops.source.render import plugin
-
     return plugin.render(context)
 
 

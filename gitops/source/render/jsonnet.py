@@ -7,6 +7,8 @@ import posixpath
 import re
 from typing import Any
 
+import _jsonnet
+
 from gitops.source.render.context import Context
 from gitops.source.render.errors import Refused
 from gitops.source.render.manifests import Output
@@ -18,8 +20,6 @@ _MAX_STACK = 500
 
 def evaluate(context: Context, spec: dict[str, Any], path: str, name: str, output: Output) -> None:
     """Add the objects that one `.jsonnet` file gives: one object, or a list of them. Raises Refused."""
-    import _jsonnet
-
     tree = context.tree
     libraries = [context.path, *(tree.join(".", lib, "directory.jsonnet.libs") for lib in spec.get("libs") or [])]
     problems: list[Refused] = []

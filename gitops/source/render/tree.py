@@ -43,8 +43,12 @@ class Tree:
     `need(path)` is called before the first look at a path outside of what is there already.
     """
 
-    def __init__(self, root: str, budget: Budget, need: Callable[[str], None], present: str | None = None) -> None:
+    def __init__(
+        self, root: str, budget: Budget, need: Callable[[str], None], present: str | None = None, links: str = "."
+    ) -> None:
         self.root = os.path.realpath(root)
+        #: Symlinks may lead to what is below this folder.
+        self.links = normal(links)
         self.budget = budget
         self._need = need
         self._present: set[str] = set() if present is None else {normal(present)}
@@ -79,6 +83,8 @@ class Tree:
                 self._bring(inside)
                 continue
             break
+        if normal(inside) != path and not below(normal(inside), self.links):
+            raise Refused(f"{shown(path)} is a symlink that leads out of the repository")
         if inside.split("/", 1)[0] == ".git":
             raise Refused(f"{shown(path)} is inside .git")
         if normal(inside) != path:
