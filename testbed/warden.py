@@ -26,6 +26,7 @@ from pathlib import Path
 PR_SET_PDEATHSIG = 1
 PARENT_CHECK_SECONDS = 0.5
 GRACE_SECONDS = 3.0
+LOG_LIMIT_BYTES = 32 << 20
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -82,6 +83,13 @@ class Warden:
                 child.kill()
         return {"code": child.wait()}
 
+    def bound_logs(self) -> None:
+        """Empty a log that has outgrown its limit; its writer appends, so it goes on at the new end."""
+        for name in self.children:
+            log = self.directory / "logs" / f"{name}.log"
+            if log.stat().st_size > LOG_LIMIT_BYTES:
+                os.truncate(log, 0)
+
     def close(self) -> None:
         """End every child with everything in its session, and remove the directory."""
         for child in self.children.values():
@@ -103,6 +111,7 @@ def serve(warden: Warden) -> None:
         if os.getppid() != parent:
             return
         if not ready:
+            warden.bound_logs()
             continue
         data = os.read(0, 1 << 16)
         if not data:

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from testbed import warden
 from testbed.controlplane import ControlPlane
 from testbed.processes import ProcessGroup, TestbedError, wait_until
 
 # Starts a cluster from a thread that has ended before anything is said about it.
 OWNER = """
 import json, os, sys, threading, time
+from testbed import warden
 from testbed.controlplane import ControlPlane
 
 made = []
@@ -63,8 +65,8 @@ def test_children_end_with_their_group_and_so_does_its_directory() -> None:
 def test_children_of_a_killed_warden_are_killed() -> None:
     with ProcessGroup("example") as group:
         pid = group.start("sleeper", ["sleep", "600"])
-        warden = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
-        os.kill(warden, signal.SIGKILL)
+        keeper = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+        os.kill(keeper, signal.SIGKILL)
         wait_until(lambda: not runs(pid), 30, "the child's end")
         with pytest.raises(TestbedError, match="closed"):
             group.exit_code("sleeper")
@@ -90,3 +92,11 @@ def test_a_child_that_ends_early_is_reported_with_what_it_said() -> None:
 def test_a_program_that_is_not_there_is_named() -> None:
     with ProcessGroup("example") as group, pytest.raises(TestbedError, match="ghost: FileNotFoundError"):
         group.start("ghost", ["/nowhere/ghost"])
+
+
+def test_a_log_is_bounded() -> None:
+    with ProcessGroup("example") as group:
+        spill = f"head -c {warden.LOG_LIMIT_BYTES + 1} /dev/zero; touch spilt; exec sleep 600"
+        group.start("chatter", ["sh", "-c", spill])
+        wait_until((group.directory / "spilt").exists, 30, "a large log")
+        wait_until(lambda: group.log("chatter").stat().st_size == 0, 30, "an emptied log")
