@@ -40,6 +40,7 @@ PHRASES: dict[str, str] = {
     "time out": DEGRADED,
     "out of memory": DEGRADED,
     "out of sync": PROGRESSING,
+    "not set": DEGRADED,
     "up to date": HEALTHY,
     "in sync": HEALTHY,
     "in progress": PROGRESSING,
@@ -69,7 +70,7 @@ WORDS: dict[str, frozenset[str]] = {
         pause paused pausing standby stop stopped stopping suspend suspended suspending dehydrated shelved"""
     ),
     PROGRESSING: _words(
-        """await backoff bootstrap build create degrading delete deleted drain incoming init install launch migrate
+        """await backoff being bootstrap build create degrading delete deleted drain incoming init install launch migrate
         new not-yet notready ongoing partition pending prepare progress provision queue queued reconcile requested
         restore retry retried retries rollback rollout scaleup scaledown scheduled schedule started starting
         stabilizing submitted submit sync transient transition uninitialized uninstalled unbound unknownyet unready
@@ -87,17 +88,21 @@ WORDS: dict[str, frozenset[str]] = {
 #: Which meaning wins where a text holds words of several: a failure is news, "done" is only the rest.
 PRECEDENCE = (DEGRADED, SUSPENDED, PROGRESSING, UNKNOWN, HEALTHY)
 
-#: Words that turn a good word into "not yet" (NotReady, NotComplete).
-NEGATIONS = _words("not no non never isnt without")
+#: Words that turn a good word around: "not" into "not yet" (NotReady, NotComplete), the others into a refusal
+#: (NoValidCertificate). A bad word after any of them is good news (no errors).
+NEGATIONS = {"not": PROGRESSING, "no": DEGRADED, "non": DEGRADED, "never": DEGRADED, "without": DEGRADED}
 
 #: English grammar, for words that no row has: `-ing` is under way (Creating), `-ed` is done (Provisioned).
 ENDINGS: tuple[tuple[str, str], ...] = (("ing", PROGRESSING), ("ed", HEALTHY))
 
 #: Words with these endings that say nothing about a state.
 NOT_STATES = _words(
-    "being existing following string during nothing something setting settings binding listing embedded need needed "
+    "existing following string during nothing something setting settings binding listing embedded need needed "
     "required used based named managed expected scaling hosting routing red feed seed speed embed exceed"
 )
+
+#: Words of a reason that end what a condition of "under way" (Progressing, Running) began.
+DONE = _words("available success successful successfully succeeded complete completed done finished expected idle")
 
 #: Conditions that speak for the whole object. True: healthy. False: as the reason says. Unknown: in progress.
 WHOLE = _words(
@@ -117,6 +122,7 @@ CONDITION_TYPES: dict[str, str | None] = {
     "RollingUpdate": PROGRESSING,
     "Terminating": PROGRESSING,
     "Waiting": SUSPENDED,
+    "ContinuousArchiving": HEALTHY,
     "LastAsyncOperation": HEALTHY,
     "AsyncOperation": HEALTHY,
     "Initialized": HEALTHY,
@@ -145,6 +151,7 @@ REASONS: dict[str, str | None] = {
     "Unready": None,
     "MinimumReplicasUnavailable": PROGRESSING,
     "DependencyNotReady": PROGRESSING,
+    "Running": PROGRESSING,
     "AsExpected": HEALTHY,
     "Unknown": PROGRESSING,
     "Pending": PROGRESSING,

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from gitops.health import facts
-from gitops.health.words import meaning_of, tokens
+from gitops.health.words import meaning_of, meaning_of_type, tokens
 from gitops.model.health import DEGRADED, HEALTHY, MISSING, PROGRESSING, SUSPENDED, UNKNOWN, Health
 from gitops.model.objects import Object
 
@@ -65,8 +65,6 @@ def has_no_status(group: str, kind: str) -> bool:
 
 def _without_status(obj: Object, group: str, kind: str) -> Health | None:
     if has_no_status(group, kind):
-        return None
-    if "spec" not in obj and "status" not in obj and not (obj.get("metadata") or {}).get("generation"):
         return None
     return Health(PROGRESSING, "Waiting for a status", "generic/no-status")
 
@@ -177,24 +175,27 @@ def _condition(kind: str, state: str, reason: str, severity: str, message: str) 
     if kind in facts.CONDITION_TYPES and says_true is None:
         return None, False
     if kind not in facts.WHOLE and says_true in (DEGRADED, SUSPENDED, PROGRESSING):
-        return _abnormal(says_true, state, reason, message), True
+        return _abnormal(kind, says_true, state, reason, message), not kind.startswith("Partial")
     return _normal(kind, state, reason, severity, message), kind in facts.WHOLE
 
 
-@lru_cache(maxsize=4096)
 def _type_meaning(kind: str) -> str | None:
-    return HEALTHY if kind in facts.WHOLE else meaning_of(kind)
+    return HEALTHY if kind in facts.WHOLE else meaning_of_type(kind)
 
 
-def _abnormal(says_true: str, state: str, reason: str, message: str) -> str | None:
+def _abnormal(kind: str, says_true: str, state: str, reason: str, message: str) -> str | None:
     """Conditions that report the unusual: only True says something."""
     if state != "True":
         return None
     about = _reason(reason)
     if says_true == PROGRESSING:
-        if about == HEALTHY:
-            return None if reason == "ProgressingWithRetry" else HEALTHY
+        if reason == "ProgressingWithRetry":
+            return None
+        if about in (HEALTHY, None) and not facts.DONE.isdisjoint(tokens(reason)):
+            return HEALTHY
         return DEGRADED if about == DEGRADED or _failed(message) else PROGRESSING
+    if kind.startswith("Not") and about == PROGRESSING:
+        return PROGRESSING
     return says_true
 
 
@@ -214,7 +215,7 @@ def _normal(kind: str, state: str, reason: str, severity: str, message: str) -> 
         return DEGRADED
     if about in (PROGRESSING, SUSPENDED):
         return about
-    if message:
+    if message and "not ready" not in message.lower():
         told = meaning_of(message)
         if told in (PROGRESSING, SUSPENDED, DEGRADED):
             return told

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 from gitops.health import facts
-from gitops.model.health import HEALTHY, PROGRESSING
+from gitops.model.health import DEGRADED, HEALTHY
 
 _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _MEANING = {word: meaning for meaning, words in facts.WORDS.items() for word in words}
@@ -27,17 +27,17 @@ def _meaning(text: str) -> str | None:
         if phrase in joined:
             return meaning
     found: set[str] = set()
-    negated = False
+    negation: str | None = None
     for word in words:
-        if word in facts.NEGATIONS:
-            negated = True
-            continue
         meaning = _word(word)
+        if word in facts.NEGATIONS:
+            negation = facts.NEGATIONS[word]
+            continue
         if meaning is not None:
-            if negated:
-                meaning = PROGRESSING if meaning == HEALTHY else HEALTHY
+            if negation:
+                meaning = negation if meaning == HEALTHY else HEALTHY
             found.add(meaning)
-        negated = False
+        negation = None
     return next((meaning for meaning in facts.PRECEDENCE if meaning in found), None)
 
 
@@ -51,3 +51,17 @@ def _word(word: str) -> str | None:
 def meaning_of(text: str) -> str | None:
     """The health word that a text stands for; None where it says nothing. Only its beginning is read."""
     return _meaning(text[:_LONGEST])
+
+
+@lru_cache(maxsize=2048)
+def meaning_of_type(name: str) -> str | None:
+    """What a condition type says where it is True: its last word decides (InstallSucceeded), a bad word always."""
+    words = tokens(name)
+    meanings = [_word(word) for word in words]
+    if DEGRADED in meanings:
+        return DEGRADED
+    if words[:1] and words[0] in ("not", "un", "non"):
+        return DEGRADED
+    if words[-3:] == ["up", "to", "date"]:
+        return HEALTHY
+    return next((meaning for meaning in reversed(meanings) if meaning), None)
