@@ -7,10 +7,13 @@
 from gitops.cluster.client import ClusterClient, Page
 from gitops.cluster.connection import Connection
 from gitops.cluster.discovery import ApiResource, Discovery
-from gitops.cluster.errors import ApiError, ApiRefused, Cause, UnknownKind
+from gitops.cluster.errors import ApiError, ApiRefused, Cause, InvalidObject, UnknownKind
 from gitops.cluster.limits import AdaptiveLimiter, Limiter, Unlimited
 from gitops.cluster.parallel import Outcome, run_parallel
+from gitops.cluster.registry import Clusters, read_cluster
 from gitops.cluster.transport import Observer, Response, Transport
+from gitops.cluster.watch import Event, Watch
+from gitops.cluster.watches import Watches
 
 __all__ = [
     "AdaptiveLimiter",
@@ -19,8 +22,11 @@ __all__ = [
     "ApiResource",
     "Cause",
     "ClusterClient",
+    "Clusters",
     "Connection",
     "Discovery",
+    "Event",
+    "InvalidObject",
     "Limiter",
     "Observer",
     "Outcome",
@@ -29,5 +35,8 @@ __all__ = [
     "Transport",
     "UnknownKind",
     "Unlimited",
+    "Watch",
+    "Watches",
+    "read_cluster",
     "run_parallel",
 ]

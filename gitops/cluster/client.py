@@ -13,11 +13,10 @@ import orjson
 from gitops.cluster.asking import JSON, Asker, parsed
 from gitops.cluster.connection import Connection
 from gitops.cluster.discovery import ApiResource, Discovery
-from gitops.cluster.errors import ApiError, UnknownKind, api_error
+from gitops.cluster.errors import ApiError, InvalidObject, UnknownKind, api_error
 from gitops.cluster.limits import Limiter, Unlimited
 from gitops.cluster.secrets import hide_secret_values
 from gitops.cluster.transport import DEFAULT_TIMEOUT, Observer, Response, Transport
-from gitops.errors import ClusterError
 from gitops.model.names import FIELD_MANAGER
 from gitops.model.objects import GVK, Manifest, Object, ObjectKey
 
@@ -323,9 +322,9 @@ class ClusterClient:
 
     def _path(self, resource: ApiResource, key: ObjectKey, version: str, *, subresource: str = "") -> str:
         if not key.name:
-            raise ClusterError(f"{key.kind} without a name; set metadata.name")
+            raise InvalidObject(f"{key.kind} without a name; set metadata.name")
         if resource.namespaced and not key.namespace:
-            raise ClusterError(f"{key}: a {key.kind} lives in a namespace; set metadata.namespace")
+            raise InvalidObject(f"{key}: a {key.kind} lives in a namespace; set metadata.namespace")
         return resource.path(version, key.namespace if resource.namespaced else "", key.name, subresource)
 
     def _write(

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from gitops.cluster.asking import Asker
-from gitops.cluster.errors import UnknownKind, api_error
+from gitops.cluster.errors import InvalidObject, UnknownKind, api_error
 from gitops.cluster.forking import on_fork
 from gitops.cluster.transport import Response
 from gitops.errors import ClusterError
@@ -47,7 +47,7 @@ class ApiResource:
             parts += ["namespaces", namespace]
         parts += [part for part in (self.plural, name, subresource) if part]
         if not all(_is_segment(part) for part in (namespace, name, subresource, version)):
-            raise ClusterError(f"{self.kind} {name!r}: the name cannot be part of a path; correct metadata.name")
+            raise InvalidObject(f"{self.kind} {name!r}: the name cannot be part of a path; correct metadata.name")
         return "/".join(parts)
 
 

@@ -58,8 +58,8 @@ class ApiError(ClusterError):
 
     @property
     def invalid(self) -> bool:
-        """400 or 422: the object itself is wrong; trying again does not help."""
-        return self.status in (400, 422)
+        """The object itself is wrong; trying again does not help."""
+        return self.status in (400, 422) or _is_schema_error(self.status, self.message)
 
     @property
     def immutable(self) -> bool:
@@ -102,6 +102,12 @@ class UnknownKind(ClusterError):
         self.kind = kind
 
 
+class InvalidObject(ClusterError):
+    """An object that cannot even be sent: it has no name, or lacks the namespace that its kind needs."""
+
+    transient = False
+
+
 #: Refusals that are the same next time.
 _PERMANENT = frozenset({400, 401, 403, 404, 405, 406, 413, 415, 422})
 
@@ -121,7 +127,7 @@ def api_error(what: str, status: int, body: bytes, retry_after: float | None = N
         return status_error(what, answer, status, retry_after)
     # Not from the API server's own mouth: a proxy, or a path that nobody serves. The first line says enough.
     message = body[:200].decode("utf-8", "replace").strip().split("\n", 1)[0] or f"the server answered {status}"
-    return _of(status)(what, status, reason, message, causes, retry_after)
+    return _of(status, message)(what, status, reason, message, causes, retry_after)
 
 
 def status_error(what: str, status: dict[str, Any], code: int = 0, retry_after: float | None = None) -> ApiError:
@@ -135,8 +141,13 @@ def status_error(what: str, status: dict[str, Any], code: int = 0, retry_after: 
     if retry_after is None and details.get("retryAfterSeconds"):
         retry_after = float(details["retryAfterSeconds"])
     message = str(status.get("message") or f"the server answered {code}")
-    return _of(code)(what, code, str(status.get("reason") or ""), message, causes, retry_after)
+    return _of(code, message)(what, code, str(status.get("reason") or ""), message, causes, retry_after)
 
 
-def _of(status: int) -> type[ApiError]:
-    return ApiRefused if status in _PERMANENT else ApiError
+def _of(status: int, message: str) -> type[ApiError]:
+    return ApiRefused if status in _PERMANENT or _is_schema_error(status, message) else ApiError
+
+
+def _is_schema_error(status: int, message: str) -> bool:
+    """Server-side apply of a built-in kind answers 500, without a reason, to a field that the schema does not have."""
+    return status == 500 and message.startswith("failed to create typed patch object")

@@ -57,8 +57,11 @@ class Response(NamedTuple):
         return float(value) if value.isdigit() else None
 
 
-class _Stale(Exception):
+class Stale(ClusterError):
     """The connection was closed before a byte of the answer came."""
+
+    def __init__(self) -> None:
+        super().__init__("the server closed the connection without an answer")
 
 
 class Transport:
@@ -66,6 +69,8 @@ class Transport:
 
     def __init__(self, connection: Connection, observer: Observer | None = None) -> None:
         self.connection = connection
+        #: False once the server refused to send a list as a watch (performance spec section 5).
+        self.streaming_lists = True
         self._observer = observer
         host = f"[{connection.host}]" if ":" in connection.host else connection.host
         self._head = f" HTTP/1.1\r\nHost: {host}:{connection.port}\r\nUser-Agent: gitops-engine\r\n"
@@ -152,7 +157,7 @@ class Transport:
             try:
                 response, keep = _exchange(sock, data, method, deadline)
                 return response
-            except _Stale:
+            except Stale:
                 if reused and repeatable:
                     self.close()  # its neighbours were most likely closed by the same restart
                     continue
@@ -201,7 +206,7 @@ class Transport:
 def read_head(sock: socket.socket, deadline: float) -> tuple[Head, bytes]:
     """Read an answer's head from a blocking socket; also gives what came after it.
 
-    Raises _Stale where the connection ended before the first byte, TimeoutError, OSError, ClusterError.
+    Raises Stale where the connection ended before the first byte, TimeoutError, OSError, ClusterError.
     """
     data = b""
     while True:
@@ -257,7 +262,7 @@ def _exchange(sock: socket.socket, data: bytes, method: str, deadline: float) ->
         sock.sendall(data)
         head, rest = read_head(sock, deadline)
     except (BrokenPipeError, ConnectionResetError, ConnectionAbortedError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
-        raise _Stale from None
+        raise Stale from None
     body, keep = read_body(sock, head, rest, method, deadline)
     return Response(head.status, head.headers, body), keep
 
@@ -269,6 +274,6 @@ def _receive(sock: socket.socket, deadline: float, *, nothing_yet: bool = False)
     data = sock.recv(_READ)
     if not data:
         if nothing_yet:
-            raise _Stale
+            raise Stale
         raise ConnectionError("it ended in the middle of an answer")
     return data
