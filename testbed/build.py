@@ -29,7 +29,16 @@ from testbed.progress import BuildProgress
 ROOT = Path(__file__).parent
 CONTROL_PLANE = ("etcd", "kubernetes", "kwok")
 LDFLAGS = "-s -w"
-VERSION_PACKAGE = "k8s.io/component-base/version"
+HELM = "helm.sh/helm/v3"
+# Module -> variables that carry its version. Kubernetes without them calls itself v0.0.0 and refuses feature gates.
+STAMPS = {
+    "k8s.io/kubernetes": {
+        "k8s.io/component-base/version.gitVersion": "v{0}.{1}.{2}",
+        "k8s.io/component-base/version.gitMajor": "{0}",
+        "k8s.io/component-base/version.gitMinor": "{1}",
+    },
+    HELM: {f"{HELM}/internal/version.version": "v{0}.{1}.{2}"},
+}
 KEEP_UNUSED_SECONDS = 14 * 24 * 3600
 
 
@@ -111,13 +120,24 @@ def cached_dir(module_dir: Path, packages: dict[str, str]) -> Path:
 
 
 def ldflags(module_dir: Path) -> str:
-    """Linker flags; a Kubernetes binary without a version stamp calls itself v0.0.0 and refuses feature gates."""
-    found = re.search(r"^\s*(?:require )?k8s\.io/kubernetes v(\d+)\.(\d+)\.(\S+)", _go_mod(module_dir), re.MULTILINE)
-    if not found:
-        return LDFLAGS
-    major, minor, patch = found.groups()
-    stamp = {"gitVersion": f"v{major}.{minor}.{patch}", "gitMajor": major, "gitMinor": minor}
-    return " ".join([LDFLAGS, *(f"-X {VERSION_PACKAGE}.{key}={value}" for key, value in stamp.items())])
+    """Linker flags, with the versions that upstream's own builds stamp in; `go build` alone leaves them out."""
+    stamps = [
+        f"-X {variable}={template.format(*version)}"
+        for module, variables in STAMPS.items()
+        if (version := _required(module_dir, module))
+        for variable, template in variables.items()
+    ]
+    # Helm tells charts the Kubernetes version of its client library, whose minor version is the cluster's.
+    if _required(module_dir, HELM) and (client := _required(module_dir, "k8s.io/client-go")):
+        stamps.append(f"-X {HELM}/pkg/chartutil.k8sVersionMinor={client[1]}")
+    return " ".join([LDFLAGS, *stamps])
+
+
+def _required(module_dir: Path, module: str) -> tuple[str, ...]:
+    """Major, minor and patch version of a module that the go.mod requires, or nothing."""
+    line = rf"^\s*(?:require )?{re.escape(module)} v(\d+)\.(\d+)\.(\S+)"
+    found = re.search(line, _go_mod(module_dir), re.MULTILINE)
+    return found.groups() if found else ()
 
 
 def _build(module_dir: Path, packages: dict[str, str]) -> dict[str, Path]:
