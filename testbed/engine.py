@@ -1,7 +1,7 @@
 """The engine as its users run it: one beat, a pool of workers, Flower, each a process with its own log.
 
-    with ControlPlane() as cluster, RedisServer() as redis, Engine(cluster.kubeconfig, redis.url, workers=2) as engine:
-        engine.kill_worker(0)
+with ControlPlane() as cluster, RedisServer() as redis, Engine(cluster.kubeconfig, redis.url, workers=2) as engine:
+    engine.kill_worker(0)
 """
 
 from __future__ import annotations

@@ -1,0 +1,51 @@
+"""`gitops up`: the engine on this machine, until Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gitops.cli.local import Local, local
+from gitops.cli.show import console
+
+
+def up(
+    kubeconfig: Annotated[
+        Path | None, typer.Option(help="A real cluster; default: a control plane of its own.")
+    ] = None,
+    redis: Annotated[str, typer.Option(help="URL of a real Redis; default: one of its own.")] = "",
+    workers: Annotated[int, typer.Option(help="Worker processes of the pool.")] = 2,
+    namespace: Annotated[str, typer.Option(help="The control namespace.")] = "argocd",
+) -> None:
+    """Run beat, workers and Flower here, over a control plane and a Redis of their own unless real ones are named.
+
+    The cluster of the current kubeconfig is never touched: name it with --kubeconfig if it is meant.
+    """
+    with local(console.print, kubeconfig=kubeconfig, redis_url=redis, workers=workers, namespace=namespace) as here:
+        directions(here)
+        wait_for_interrupt()
+
+
+def directions(here: Local) -> None:
+    """Print how to go on."""
+    env = here.engine.env
+    console.print("\n[bold]It runs.[/bold] In another terminal:")
+    for name in ("GITOPS_KUBECONFIG", "GITOPS_REDIS_URL", "GITOPS_SEAL_KEY", "GITOPS_DATA_DIR"):
+        console.print(f"  export {name}={env[name]}", soft_wrap=True)
+    console.print(f"  export KUBECONFIG={here.kubeconfig}", soft_wrap=True)
+    console.print("  gitops app list")
+    console.print("  gitops app sync guestbook")
+    console.print("  celery -A workers call gitops.sync --args='[\"guestbook\"]'", soft_wrap=True)
+    console.print(f"Flower: {here.engine.flower_url} (admin / {here.engine.flower_password})", soft_wrap=True)
+    console.print("Ctrl-C ends it all.")
+
+
+def wait_for_interrupt() -> None:
+    """Return at Ctrl-C or SIGTERM."""
+    waited_for = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, waited_for)
+    signal.sigwait(waited_for)
+    console.print("\nEnding.")
