@@ -76,7 +76,7 @@ WORDS: dict[str, frozenset[str]] = {
         stabilizing submitted submit sync transient transition uninitialized uninstalled unbound unknownyet unready
         unset unsynced upgrade update wait yellow initial pendingcreation renewal shutdown terminate"""
     ),
-    UNKNOWN: _words("unknown inconclusive undetermined indeterminate"),
+    UNKNOWN: _words("inconclusive undetermined indeterminate"),
     HEALTHY: _words(
         """accept active alive attached available bound clean complete completed compliant connected converged current
         done enforced established exist exists finished green healthy idle joined listening live loaded normal ok okay
@@ -112,6 +112,14 @@ WHOLE = _words(
 
 #: Of these, the ones that sum up all others: True means that no other normal condition matters.
 SUMMARY = _words("Ready Succeeded Successful Complete Completed")
+
+#: A type that ends in one of these tells of a part as WHOLE does of the object (PredictorReady, RemoteSynced). Any other
+#: normal condition that is True is a stage passed on the way (Launched, Registered): no evidence that the way is over.
+PART_ENDINGS = _words(
+    """ready available healthy succeeded successful complete completed synced synchronized accepted programmed established
+    installed reconciled deployed compliant applied resolved valid date operation promoted bound active finished
+    provisioned initialized created"""
+)
 
 #: Condition types whose name alone would be misread; what the type says where it is True (None: says nothing).
 #: `Running` is the Ansible operators' (and Jobs') "a run is under way", with the reason `Successful` after it.
@@ -175,6 +183,9 @@ STATE_FIELDS = _words(
 #: Other fields whose name ends so hold such a word as well (PostgresClusterStatus, preDeploymentStatus) ...
 STATE_ENDINGS = ("status", "state", "phase", "health", "compliance")
 
+#: Objects whose name ends so are looked into as well (ansibleJobResult.status).
+STATE_OBJECT_ENDINGS = ("result",)
+
 #: ... unless it begins so: that is history, or someone else's state.
 NOT_STATE_BEGINNINGS = ("last", "previous", "prev", "old", "next", "desired", "target", "power", "spec", "backup")
 
@@ -183,6 +194,7 @@ STATE_OBJECTS = ("status", "state", "statuses", "result", "reconciliation", "syn
 
 #: Words of these fields that have a meaning of their own there.
 STATES: dict[str, str] = {
+    "unknown": UNKNOWN,
     "notfound": MISSING,
     "missing": MISSING,
     "absent": MISSING,
@@ -245,7 +257,7 @@ FAILURE_FIELDS = (
 SUSPEND_FIELDS = ("suspend", "suspended", "paused", "pause", "hibernate")
 
 #: Where status tells the generation that its writer saw.
-OBSERVED_FIELDS = ("observedGeneration", "lastObservedGeneration", "lastEvaluatedGeneration", "observedGen")
+OBSERVED_FIELDS = ("observedGeneration", "lastObservedGeneration", "lastEvaluatedGeneration", "schedulerObservedGeneration")
 
 #: Counts in status: (how many there are to be, how many are well). The first number is also looked up in spec.
 COUNTS: tuple[tuple[str, str], ...] = (
@@ -263,6 +275,12 @@ COUNTS: tuple[tuple[str, str], ...] = (
 
 #: Objects one level down in status that hold conditions of their own and speak for the whole.
 CONDITION_HOLDERS = ("conditionedStatus", "status", "resourceStatus")
+
+#: Fields of the items of other lists in status that hold a word about the item (environments[].phase).
+ITEM_STATE_FIELDS = ("phase", "state", "status", "health", "healthStatus")
+
+#: Lists with these in their name tell of the past, or of choices, not of what is.
+NOT_ITEM_LISTS = ("history", "condition", "event", "log", "operation", "step", "message", "result", "version", "warning", "transition")
 
 #: Lists in status whose items have conditions (or a state) of their own; the worst of the current ones counts.
 CONDITION_LISTS = ("listeners", "parents", "ancestors", "conditionsByTarget")

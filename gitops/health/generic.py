@@ -136,10 +136,16 @@ def _stale(conditions: list[Any], generation: int | None) -> bool:
     )
 
 
+#: The place of a condition among its sisters.
+_ABNORMAL, _UNDER_WAY, _WHOLE, _PART = range(4)
+
+
 def _conditions(conditions: list[Any], generation: int | None) -> tuple[list[Evidence], bool]:
-    """What a list of conditions says. A summary that is True outweighs the normal conditions that it sums up."""
-    whole: list[Evidence] = []
-    parts: list[Evidence] = []
+    """What a list of conditions says.
+
+    A summary that is True outweighs the parts that it sums up; "under way" explains why normal conditions are False.
+    """
+    found: tuple[list[Evidence], ...] = ([], [], [], [])
     summed_up = False
     for condition in conditions:
         if not isinstance(condition, dict):
@@ -147,53 +153,54 @@ def _conditions(conditions: list[Any], generation: int | None) -> tuple[list[Evi
         kind, state = condition.get("type"), condition.get("status")
         if not isinstance(kind, str) or isinstance(state, (dict, list)):
             continue
-        state = str(state)
-        reason = condition.get("reason")
-        reason = reason if isinstance(reason, str) else ""
-        is_whole = kind in facts.WHOLE
-        if generation is not None and is_whole:
+        if generation is not None and kind in facts.WHOLE:
             seen = condition.get("observedGeneration")
             if isinstance(seen, int) and seen < generation:
-                whole.append((PROGRESSING, f"{kind} is about an older generation"))
+                found[_WHOLE].append((PROGRESSING, f"{kind} is about an older generation"))
                 continue
-        message = condition.get("message")
-        message = message if isinstance(message, str) else ""
-        severity = condition.get("severity")
-        says, known = _condition(kind, state, reason, severity if isinstance(severity, str) else "", message[:80])
-        if says is None:
-            continue
-        summed_up = summed_up or (says == HEALTHY and kind in facts.SUMMARY)
-        evidence = (says, message or (f"{kind}: {reason}" if reason else f"{kind} is {state}"))
-        (whole if known else parts).append(evidence)
-    return (whole if summed_up else whole + parts), summed_up
+        state, reason, message = str(state).capitalize(), _text(condition, "reason"), _text(condition, "message")
+        says, place = _condition(kind, state, reason, _text(condition, "severity"), message[:80])
+        if says is not None:
+            summed_up = summed_up or (says == HEALTHY and kind in facts.SUMMARY)
+            found[place].append((says, message or (f"{kind}: {reason}" if reason else f"{kind} is {state}")))
+    normal = found[_WHOLE] if summed_up else found[_WHOLE] + found[_PART]
+    if any(evidence[0] == PROGRESSING for evidence in found[_UNDER_WAY]):
+        normal = [evidence for evidence in normal if evidence[0] != DEGRADED]
+    return found[_ABNORMAL] + found[_UNDER_WAY] + normal, summed_up
+
+
+def _text(condition: Mapping[str, Any], field: str) -> str:
+    value = condition.get(field)
+    return value if isinstance(value, str) else ""
 
 
 @lru_cache(maxsize=8192)
-def _condition(kind: str, state: str, reason: str, severity: str, message: str) -> tuple[str | None, bool]:
-    """What one condition says, and whether that counts even where a summary is True."""
+def _condition(kind: str, state: str, reason: str, severity: str, message: str) -> tuple[str | None, int]:
+    """What one condition says, and its place."""
     says_true = facts.CONDITION_TYPES[kind] if kind in facts.CONDITION_TYPES else _type_meaning(kind)
     if kind in facts.CONDITION_TYPES and says_true is None:
-        return None, False
+        return None, _PART
     if kind not in facts.WHOLE and says_true in (DEGRADED, SUSPENDED, PROGRESSING):
-        return _abnormal(kind, says_true, state, reason, message), not kind.startswith("Partial")
-    return _normal(kind, state, reason, severity, message), kind in facts.WHOLE
+        place = _PART if kind.startswith("Partial") else _UNDER_WAY if says_true == PROGRESSING else _ABNORMAL
+        return _abnormal(kind, says_true, state, reason), place
+    return _normal(kind, state, reason, severity, message), _WHOLE if kind in facts.WHOLE else _PART
 
 
 def _type_meaning(kind: str) -> str | None:
     return HEALTHY if kind in facts.WHOLE else meaning_of_type(kind)
 
 
-def _abnormal(kind: str, says_true: str, state: str, reason: str, message: str) -> str | None:
+def _abnormal(kind: str, says_true: str, state: str, reason: str) -> str | None:
     """Conditions that report the unusual: only True says something."""
     if state != "True":
-        return None
+        return HEALTHY if state == "False" and says_true == DEGRADED else None
     about = _reason(reason)
     if says_true == PROGRESSING:
         if reason == "ProgressingWithRetry":
             return None
         if about in (HEALTHY, None) and not facts.DONE.isdisjoint(tokens(reason)):
             return HEALTHY
-        return DEGRADED if about == DEGRADED or _failed(message) else PROGRESSING
+        return PROGRESSING
     if kind.startswith("Not") and about == PROGRESSING:
         return PROGRESSING
     return says_true
@@ -201,9 +208,9 @@ def _abnormal(kind: str, says_true: str, state: str, reason: str, message: str) 
 
 def _normal(kind: str, state: str, reason: str, severity: str, message: str) -> str | None:
     """Conditions that are True when all is well."""
-    if state == "True":
-        return HEALTHY
     whole = kind in facts.WHOLE
+    if state == "True":
+        return HEALTHY if whole or tokens(kind)[-1:] and tokens(kind)[-1] in facts.PART_ENDINGS else None
     if severity == "Info" and not whole:
         return None
     if state == "Unknown":
@@ -251,6 +258,24 @@ def _words_and_flags(status: Mapping[str, Any], kind: str) -> Iterator[Evidence]
             yield from _inside(field, value, kind)
         elif value and field in facts.FAILURE_FIELDS:
             yield DEGRADED, f"{field} is not empty"
+        elif isinstance(value, list) and _is_item_list(field):
+            yield from _items(field, value, kind)
+
+
+def _items(field: str, items: list[Any], kind: str) -> Iterator[Evidence]:
+    """The words of a list's items, as far as they are no good news: those of the whole are elsewhere."""
+    for item in items[:_MAX_ITEMS]:
+        if isinstance(item, dict):
+            for name in facts.ITEM_STATE_FIELDS:
+                word = item.get(name)
+                if isinstance(word, str) and word and (says := _state(word, kind)) and says[0] in (DEGRADED, PROGRESSING):
+                    yield says[0], f"{field}: {name} is {says[1]}"
+
+
+@lru_cache(maxsize=2048)
+def _is_item_list(field: str) -> bool:
+    name = field.lower()
+    return not any(word in name for word in facts.NOT_ITEM_LISTS)
 
 
 def _inside(field: str, value: Mapping[str, Any], kind: str) -> Iterator[Evidence]:
@@ -285,7 +310,7 @@ def _is_state_field(field: str) -> bool:
 @lru_cache(maxsize=2048)
 def _is_state_object(field: str) -> bool:
     name = field.lower()
-    return name in facts.STATE_OBJECTS or _is_state_field(field)
+    return name in facts.STATE_OBJECTS or name.endswith(facts.STATE_OBJECT_ENDINGS) or _is_state_field(field)
 
 
 @lru_cache(maxsize=4096)

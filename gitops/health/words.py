@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 from gitops.health import facts
-from gitops.model.health import DEGRADED, HEALTHY
+from gitops.model.health import DEGRADED, HEALTHY, PROGRESSING
 
 _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _MEANING = {word: meaning for meaning, words in facts.WORDS.items() for word in words}
@@ -57,7 +57,7 @@ def meaning_of(text: str) -> str | None:
 def meaning_of_type(name: str) -> str | None:
     """What a condition type says where it is True: its last word decides (InstallSucceeded), a bad word always."""
     words = tokens(name)
-    meanings = [_word(word) for word in words]
+    meanings = [HEALTHY if (found := _word(word)) == PROGRESSING and word.endswith("ed") else found for word in words]
     if DEGRADED in meanings:
         return DEGRADED
     if words[:1] and words[0] in ("not", "un", "non"):
