@@ -43,7 +43,7 @@ def assess_generic(obj: Object, group: str, kind: str) -> Health | None:
     if not summed_up:
         found.extend(_counts(status, spec))
     if not found:
-        if "conditions" in status or all(not value for value in status.values()):
+        if not _sees_newest(obj, status) and "conditions" in status or all(not value for value in status.values()):
             return Health(PROGRESSING, "Waiting for the controller's first word", "generic/no-evidence")
         return Health(HEALTHY, "", "generic/status-without-evidence")
     return _of(min(found, key=lambda evidence: _RANK[evidence[0]]), "generic/status")
@@ -91,6 +91,12 @@ def _is_behind(obj: Object, status: Mapping[str, Any]) -> bool:
             observed = _int(status[field])
             return observed is not None and observed < generation
     return False
+
+
+def _sees_newest(obj: Object, status: Mapping[str, Any]) -> bool:
+    """Whether status says outright that it is about this very generation (the conventions' observedGeneration)."""
+    observed = _int(status.get("observedGeneration"))
+    return observed is not None and observed == _int((obj.get("metadata") or {}).get("generation"))
 
 
 # --- conditions ---
