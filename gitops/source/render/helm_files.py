@@ -87,8 +87,9 @@ def metadata(files: Files) -> dict[str, Any]:
     chart = _map(files, "Chart.yaml")
     if chart.get("apiVersion") == "v1" and "requirements.yaml" in files:
         chart["dependencies"] = _map(files, "requirements.yaml").get("dependencies")
-    if not isinstance(chart.get("name"), str) or not chart["name"]:
+    if chart.get("name") in (None, ""):
         raise Refused("Chart.yaml has no name")
+    chart["name"] = _text(chart["name"])
     return chart
 
 
@@ -110,9 +111,9 @@ def add_dependencies(context: Context, folder: str, files: Files, chart: dict[st
     wanted: list[object] = []
     locked = _locked(files, chart)
     for entry in chart.get("dependencies") or []:
-        if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+        if not isinstance(entry, dict) or entry.get("name") in (None, ""):
             raise Refused("Chart.yaml: an entry of dependencies has no name")
-        name, repository = entry["name"], str(entry.get("repository") or "")
+        name, repository = _text(entry["name"]), str(entry.get("repository") or "")
         if name in present(files):
             continue
         if repository.startswith("file://"):
@@ -165,8 +166,13 @@ def present(files: Files) -> set[str]:
         if len(parts) == 2 and path.endswith((".tgz", ".tar.gz")):
             names.add(_archived_name(files[path]))
         elif len(parts) == 3 and parts[2] == "Chart.yaml":
-            names.add(str(_map(files, path).get("name")))
+            names.add(_text(_map(files, path).get("name")))
     return names
+
+
+def _text(value: Any) -> str:
+    """A field that Helm reads as text, whatever YAML makes of it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _archived_name(data: bytes) -> str:
@@ -179,7 +185,7 @@ def _archived_name(data: bytes) -> str:
                 if member.isfile() and member.name.count("/") == 1 and member.name.endswith("/Chart.yaml"):
                     file = archive.extractfile(member)
                     text = file.read(_FILE_LIMIT) if file else b""
-                    return str(_map({"Chart.yaml": text}, "Chart.yaml").get("name"))
+                    return _text(_map({"Chart.yaml": text}, "Chart.yaml").get("name"))
     except (tarfile.TarError, OSError, EOFError, Refused):
         pass
     return ""

@@ -47,7 +47,7 @@ _INT = re.compile(
     r"(?P<sign>[-+]?)(?:(?P<dec>0|[1-9][0-9]*)|0[xX](?P<hex>[0-9a-fA-F]+)|0[bB](?P<bin>[01]+)|0[oO]?(?P<oct>[0-7]+))"
 )
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_SEPARATOR = re.compile(rb"^---(?=\s|$)[ \t]*(?:#.*)?\r?$", re.MULTILINE)
+_SEPARATOR = re.compile(rb"^---(.*)$", re.MULTILINE)
 
 
 class YamlError(ValueError):
@@ -98,7 +98,8 @@ def documents(data: bytes, bounds: Bounds | None = None) -> Iterator[Document]:
     bounds = bounds or Bounds()
     data = text_of(data)
     number, start, line = 0, 0, 1
-    for end, following in [*((m.start(), m.end()) for m in _SEPARATOR.finditer(data)), (len(data), len(data))]:
+    for found in (*_SEPARATOR.finditer(data), None):
+        end, following = found.span() if found else (len(data), len(data))
         chunk = data[start:end]
         if chunk.strip():
             number += 1
@@ -110,6 +111,8 @@ def documents(data: bytes, bounds: Bounds | None = None) -> Iterator[Document]:
                 yield Document(value, number, line)
         line += data.count(b"\n", start, following)
         start = following
+        if found and found[1].strip() and not found[1].strip().startswith(b"#"):
+            raise YamlError("a document separator is a line of --- alone", line, number + 1)
 
 
 def load(text: bytes, bounds: Bounds | None = None) -> Any:
@@ -186,14 +189,17 @@ class _Composer:
                 continue
             if self.count > limit:
                 raise YamlError(f"it holds more than {limit} values", _line(event))
+            if stack and type(stack[-1].items) is dict and not stack[-1].keyed:
+                stack[-1].key = value if type(value) is str or value is _Merge else _key(value, event)
+                stack[-1].keyed = True
+                continue
+            if type(value) is float or type(value) is int:
+                value = _json_number(value, event)
             if not stack:
                 return value
             frame = stack[-1]
             if type(frame.items) is list:
                 frame.items.append(value)
-            elif not frame.keyed:
-                frame.key = value if type(value) is str or value is _Merge else _key(value, event)
-                frame.keyed = True
             else:
                 frame.keyed = False
                 if frame.key is _Merge:
@@ -234,12 +240,12 @@ def plain(text: str) -> Any:
     if first not in "yYnNtTfFoO~.+-0123456789":
         return text
     if text in _WORDS:
-        return _json_number(_WORDS[text])
+        return _WORDS[text]
     if first == ".":
-        return _json_number(float(text)) if _FLOAT.fullmatch(text) else text
+        return float(text) if _FLOAT.fullmatch(text) else text
     if first in "+-0123456789":
         value = _number(text.replace("_", ""))
-        return text if value is None else _json_number(value)
+        return text if value is None else value
     return text
 
 
@@ -258,15 +264,26 @@ def _number(text: str) -> int | float | None:
     return None
 
 
-def _json_number(value: Any) -> Any:
+def _json_number(value: int | float, event: Any) -> int | float:
     """What is left of a number after its way through JSON."""
     if type(value) is float:
-        if math.isfinite(value) and value.is_integer() and abs(value) < _EXPONENT_FROM:
-            whole = int(value)
+        if not math.isfinite(value):
+            raise YamlError("infinity and NaN are no values that JSON can hold", _line(event))
+        if value.is_integer() and abs(value) < _EXPONENT_FROM:
+            whole = _whole(value)
             return whole if _INT64[0] <= whole <= _INT64[1] else value
-    elif type(value) is int and not _INT64[0] <= value <= _INT64[1]:
+    elif not _INT64[0] <= value <= _INT64[1]:
         return float(value)
     return value
+
+
+def _whole(value: float) -> int:
+    """The integer that JSON has for a whole float: its shortest digits, filled up with zeros."""
+    mantissa, _, exponent = repr(value).partition("e")
+    if not exponent:
+        return int(value)
+    whole, _, fraction = mantissa.partition(".")
+    return int(whole + fraction) * 10 ** (int(exponent) - len(fraction))
 
 
 def _tagged(tag: str, text: str, event: Any) -> Any:
@@ -279,10 +296,9 @@ def _tagged(tag: str, text: str, event: Any) -> Any:
     if tag == short or short not in ("bool", "int", "float", "null", "timestamp"):
         return text
     value = plain(text)
-    is_bool = type(value) is bool
     fits = {
-        "bool": is_bool,
-        "int": type(value) is int and not is_bool and "." not in text and "e" not in text.lower().removeprefix("0x"),
+        "bool": type(value) is bool,
+        "int": type(value) is int,
         "float": type(value) in (int, float),
         "null": value is None,
         "timestamp": re.match(r"[0-9]{4}-", text) is not None,
@@ -295,10 +311,12 @@ def _tagged(tag: str, text: str, event: Any) -> Any:
 def _key(value: Any, event: Any) -> str:
     if type(value) is bool:
         return "true" if value else "false"
-    if type(value) is int:
+    if type(value) is int and value <= _INT64[1]:
         return str(value)
     if type(value) is float:
         return _float_key(value)
+    if type(value) is int:
+        raise YamlError("a map's key is a number beyond 64 bits", _line(event))
     if value is None:
         raise YamlError("a map's key is null", _line(event))
     raise YamlError("a map's key is a map or a list", _line(event))
