@@ -86,6 +86,15 @@ class Settings(BaseSettings):
     metrics_dir: Path | None = Field(
         None, description="Where a prefork worker's processes keep their counters, emptied at start; unset: one process."
     )
+    web_host: str = Field("127.0.0.1", description="Address of the web server: webhooks, read API, status page.")
+    web_port: int = Field(8080, gt=0, description="Its port.")
+    web_token: SecretStr = Field(SecretStr(""), description="Bearer token of the read API and the status page.")
+    web_basic_auth: SecretStr = Field(SecretStr(""), description="user:password for the same; both empty: refused.")
+    webhook_allow_unauthenticated: bool = Field(
+        False, description="Accept webhooks of providers for which argocd-secret holds no secret."
+    )
+    webhook_max_bytes: int = Field(5_000_000, gt=0, description="Largest webhook body.")
+    webhook_rate: float = Field(20.0, gt=0, description="Webhooks accepted a second; bursts may hold ten times as many.")
     trace_endpoint: str = Field("", description="OTLP/HTTP endpoint of traces, e.g. http://collector:4318; empty: off.")
 
 

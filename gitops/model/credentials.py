@@ -35,6 +35,9 @@ class Repository(BaseModel):
     githubAppInstallationID: str = ""
     githubAppPrivateKey: str = Field("", repr=False)
     githubAppEnterpriseBaseUrl: str = ""
+    gcpServiceAccountKey: str = Field("", repr=False)
+    useAzureWorkloadIdentity: bool = False
+    azureServicePrincipalClientId: str = ""
     proxy: str = Field("", repr=False)
     noProxy: str = ""
     depth: int = 0
@@ -52,7 +55,7 @@ class RepositoryConfig(BaseModel):
     known_hosts: str = ""
     #: host name -> PEM chain (argocd-tls-certs-cm).
     tls_certs: dict[str, str] = {}
-    #: key id -> armored public key (argocd-gpg-keys-cm).
+    #: key id -> armored public key (argocd-gpg-keys-cm); an OpenSSH public key line under any name.
     gpg_keys: dict[str, str] = {}
 
 

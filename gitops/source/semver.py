@@ -57,7 +57,7 @@ class Version:
         return hash(self._key)
 
     def __lt__(self, other: Version) -> bool:
-        return self._key < other._key  # type: ignore[operator]  # both are made above
+        return self._key < other._key
 
 
 def parse_version(text: str) -> Version | None:
@@ -112,7 +112,7 @@ def parse_constraint(text: str) -> Constraint | None:
     if len(text) > _LONGEST:
         return None
     text = _HYPHEN.sub(r">= \1, <= \2 ", text) if " - " in text else text
-    groups = []
+    groups: list[tuple[_Member, ...]] = []
     for part in text.split("||"):
         if not part.strip():
             groups.append((_member("", "*"),))

@@ -10,14 +10,14 @@ from urllib.parse import quote, unquote, urlsplit
 from gitops.errors import RepositoryError
 
 _SCP = re.compile(r"(?:(?P<user>[A-Za-z0-9._~-]+)@)?(?P<host>[A-Za-z0-9][A-Za-z0-9._-]*):(?P<path>(?!//).+)", re.S)
-_USERINFO = re.compile(r"://[^/@\s'\"]*@")
+_USERINFO = re.compile(r"://[^/\s'\"]*@")
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
 _KNOWN = ("https", "ssh", "http", "file", "oci")
 
 
 @dataclass(frozen=True, slots=True)
 class Url:
-    """A repository's URL in its parts. `text` has no userinfo but an ssh login name, so it may be shown and passed on."""
+    """A repository's URL in its parts. `text` has no userinfo but an ssh login name, so it may be shown."""
 
     text: str
     scheme: str
@@ -45,10 +45,7 @@ def parse_url(url: str, protocols: frozenset[str]) -> Url:
     shown = scrub(text)[:200]
     if not text or _CONTROL.search(text) or text.startswith("-"):
         raise RepositoryError(f"repository URL {shown!r} is not a URL; use https://host/path, ssh://… or git@host:path")
-    if "://" in text:
-        found = _parse_standard(text, shown)
-    else:
-        found = _parse_scp(text, shown)
+    found = _parse_standard(text, shown) if "://" in text else _parse_scp(text, shown)
     if found.scheme not in protocols:
         raise RepositoryError(
             f"repository {found.text} uses {found.scheme}, which the operator does not permit; "

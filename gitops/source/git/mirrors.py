@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
+from gitops.errors import ProjectDenied
 from gitops.model.credentials import RepositoryConfig
+from gitops.source.access.bounds import Bounds
+from gitops.source.access.lookup import repository_for
+from gitops.source.access.urls import Url, parse_url
+from gitops.source.disk import Store, key
 from gitops.source.git.checkout import Checkout
-from gitops.source.git.refs import Refs
-from gitops.source.git.signature import Signature
+from gitops.source.git.command import CONFIG, Runner
+from gitops.source.git.mirror import Mirror
+from gitops.source.git.refs import Refs, parse_refs
+from gitops.source.git.session import Session, session
+from gitops.source.git.signature import Signature, verify
+from gitops.source.git.tree import Damaged
+
+_NO_BOUNDS = Bounds()
 
 
 class Mirrors:
     """Bare mirrors and checkouts below `root`, shared by all processes of a node; cheap to make, one for each task.
 
-    `allowed(url)` tells whether the project permits a repository, submodules included. `project` prefers that project's own
-    repository Secrets.
+    `allowed(url)` tells whether the project permits a repository, submodules included; None permits all. `project` prefers
+    that project's own repository Secrets, and its mirrors of what only they reach are nobody else's.
     """
 
     def __init__(
@@ -25,29 +39,123 @@ class Mirrors:
         *,
         allowed: Callable[[str], bool] | None = None,
         project: str = "",
+        bounds: Bounds = _NO_BOUNDS,
     ) -> None:
-        raise NotImplementedError
+        self._root, self.config, self._allowed, self._project = root, config, allowed, project
+        self.bounds = bounds
+        # Whoever waits for a fetch waits as long as the fetch may take.
+        patience = bounds.command_seconds + 5
+        self._mirrors = Store(root / "mirrors", bounds.mirrors_disk_mib, seconds=patience)
+        self._checkouts = Store(root / "checkouts", bounds.checkouts_disk_mib, seconds=patience)
 
     def refs(self, url: str) -> Refs:
         """One ls-remote. Raises RepositoryError, ProjectDenied."""
-        raise NotImplementedError
+        parsed = self._permitted(url)
+        with self._session(parsed) as opened:
+            result = opened.runner.run(["ls-remote", "--symref", "--quiet", "--end-of-options", opened.address.text])
+            if result.status:
+                raise opened.failed(result)
+            return parse_refs(parsed.text, result.out)
 
     def ensure(self, url: str, sha: str) -> str:
-        """Bring a commit into the mirror if it is missing; returns its full SHA. Raises RevisionError, RepositoryError."""
-        raise NotImplementedError
+        """Bring a commit into the mirror if it is missing; returns its full SHA.
+
+        `sha` is a full or abbreviated one, as `Refs.resolve` gives it. Raises RevisionError, RepositoryError, ProjectDenied.
+        """
+        with self._mirror(url) as mirror:
+            return self._ensured(mirror, sha)
 
     def tree_ids(self, url: str, sha: str, paths: Iterable[str]) -> dict[str, str | None]:
-        """An id of the content of each path at a commit, None where nothing is; equal ids mean equal content."""
-        raise NotImplementedError
+        """An id of the content of each path at a commit, None where nothing is; equal ids mean equal content.
+
+        Fetches the commit if it is missing. Raises RevisionError, RepositoryError, ProjectDenied, PathOutside.
+        """
+        with self._mirror(url) as mirror:
+            return mirror.tree(self._ensured(mirror, sha)).ids(paths)
 
     def changed_paths(self, url: str, old: str, new: str) -> list[str] | None:
-        """The files that differ between two commits; None if `old` is not on this disk."""
-        raise NotImplementedError
+        """The files that differ between two commits; None if one of them is not on this disk. Fetches nothing."""
+        with self._mirror(url) as mirror:
+            return mirror.changed_paths(old, new)
 
     def checkout(self, url: str, sha: str) -> Checkout:
         """The files of a commit, fetched if need be, none of them written before `Checkout.need`."""
-        raise NotImplementedError
+        with contextlib.ExitStack() as stack:
+            mirror = stack.enter_context(self._mirror(url))
+            full = self._ensured(mirror, sha)
+            name = key(self._name(mirror.url), full)
+            entry = stack.enter_context(self._checkouts.entry(name, f"the checkout of {mirror.where}"))
+            return Checkout(entry, mirror, full, self, stack.pop_all())
 
     def verify(self, url: str, sha: str, key_ids: Iterable[str]) -> Signature:
-        """The commit's signature by one of the keys. Raises ComparisonError where there is no such."""
-        raise NotImplementedError
+        """The commit's signature by one of the keys, each 16 or 40 hex digits (GPG) or `SHA256:…` (SSH).
+
+        Raises ComparisonError where there is no such signature.
+        """
+        with self._mirror(url) as mirror:
+            full = self._ensured(mirror, sha)
+            return verify(mirror, full, tuple(key_ids), self.config.gpg_keys, self._root / "sessions")
+
+    # --- for this room ---
+
+    def prune_checkouts(self) -> None:
+        """Hold the checkouts' bound."""
+        self._checkouts.prune()
+
+    @contextlib.contextmanager
+    def submodule(self, url: str) -> Iterator[Mirror]:
+        """A submodule's mirror. Raises ProjectDenied, or RepositoryError for file://, before any connection."""
+        with self._mirror(url) as mirror:
+            yield mirror
+
+    def open_session(self, url: Url) -> contextlib.AbstractContextManager[Session]:
+        """A conversation with a repository's server."""
+        return self._session(url)
+
+    def fetch_into(self, mirror: Mirror, sha: str) -> str:
+        """`ensure` for a mirror that is open."""
+        return self._ensured(mirror, sha)
+
+    def _ensured(self, mirror: Mirror, sha: str) -> str:
+        full, fetched = mirror.ensure(sha)
+        if fetched:
+            self._mirrors.prune()
+        return full
+
+    @contextlib.contextmanager
+    def _mirror(self, url: str) -> Iterator[Mirror]:
+        parsed = self._permitted(url)
+        with self._mirrors.entry(key(self._name(parsed)), f"the mirror of {parsed.text}") as entry:
+            mirror = Mirror(entry, self._local(), parsed, self.bounds, partial(self._session, parsed))
+            try:
+                yield mirror
+            except Damaged:
+                mirror.discard()
+                raise
+
+    def _permitted(self, url: str) -> Url:
+        parsed = parse_url(url, self.bounds.protocols)
+        if self._allowed is not None and not self._allowed(parsed.text):
+            raise ProjectDenied(
+                f"repository {parsed.text} is not permitted in project {self._project or 'default'!r}; "
+                "add it to the project's sourceRepos"
+            )
+        return parsed
+
+    def _session(self, url: Url) -> contextlib.AbstractContextManager[Session]:
+        return session(self._root, url, self.config, self._project, self.bounds)
+
+    def _name(self, url: Url) -> str:
+        """What one mirror is for: the URL, and the project whose own Secret reaches it."""
+        scope = repository_for(self.config, url.text, self._project).project
+        return f"{url.text.rstrip('/').removesuffix('.git')} {scope}"
+
+    def _local(self) -> Runner:
+        """A runner without credentials or network."""
+        path = self._root / f"gitconfig-{key(CONFIG)[:8]}"
+        if not path.exists():
+            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fresh = path.with_name(f"{path.name}.{os.getpid()}")
+            fresh.write_text(CONFIG)
+            fresh.rename(path)
+        return Runner(path, self.bounds.command_seconds, {})
