@@ -1,0 +1,59 @@
+"""The whole engine: real control plane, Redis, Git server, beat and workers as processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from gitops.cli.local import install
+from gitops.cluster import ClusterClient, Connection
+from testbed.controlplane import ControlPlane
+from testbed.engine import Engine, custom_resources
+from testbed.gitserver import GitServer
+from testbed.redis import RedisServer
+from testbed.world import World
+
+
+@pytest.fixture(scope="session")
+def prepared(control_plane: ControlPlane) -> ClusterClient:
+    """The session's cluster with our CRDs."""
+    client = ClusterClient(Connection.from_kubeconfig(control_plane.kubeconfig))
+    install(client, "argocd", custom_resources())
+    return client
+
+
+@pytest.fixture(scope="session")
+def world(
+    prepared: ClusterClient, control_plane: ControlPlane, redis_server: RedisServer, git_server: GitServer
+) -> Iterator[World]:
+    """The session's engine: one beat, two workers."""
+    env = {"GITOPS_ALLOW_PLAIN_HTTP": "true", "GITOPS_LOG_LEVEL": "DEBUG"}
+    with Engine(control_plane.kubeconfig, redis_server.url_of(60), workers=2, env=env) as engine:
+        yield World(prepared, engine, git_server, control_plane, redis_server)
+
+
+DEPLOYMENT = """
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: web
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, image: registry.example/web:1}]}
+"""
+SETTINGS = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings}
+data: {colour: blue}
+"""
+
+
+@pytest.fixture
+def small() -> dict[str, str]:
+    """A Deployment and a ConfigMap."""
+    return {"app/deployment.yaml": DEPLOYMENT, "app/settings.yaml": SETTINGS}
