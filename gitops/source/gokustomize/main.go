@@ -139,6 +139,8 @@ func build(asked request) (objects []json.RawMessage, err error) {
 		}
 	}
 	options := krusty.MakeDefaultOptions()
+	// As the kustomize and kubectl commands have it: the kustomization's sortOptions, else the old order by kind.
+	options.Reorder = krusty.ReorderOptionUnspecified
 	if !asked.Restrict {
 		options.LoadRestrictions = types.LoadRestrictionsNone
 	}
