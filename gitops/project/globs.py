@@ -42,20 +42,20 @@ _TOKEN = re.compile(r"\*+|\[[!^]?[^\]]+\]|\\.?|.", re.DOTALL)
 def _compiled(pattern: str, separator: str) -> re.Pattern[str]:
     one = f"[^{re.escape(separator)}]" if separator else "."
     made, depth = "", 0
-    for token in _TOKEN.findall(pattern):
-        if token[0] == "*":
-            made += f"{one}*" if token == "*" else ".*"
-        elif token[0] == "[" and len(token) > 1:
-            made += _character_class(token[1:-1])
-        elif token in "{}," and (token == "{" or depth):
-            depth += {"{": 1, "}": -1, ",": 0}[token]
-            made += {"{": "(?:", "}": ")", ",": "|"}[token]
-        elif token[0] == "\\":
-            made += re.escape(token[1:] or token)
-        elif token == "[":
+    for piece in _TOKEN.findall(pattern):
+        if piece[0] == "*":
+            made += f"{one}*" if piece == "*" else ".*"
+        elif piece[0] == "[" and len(piece) > 1:
+            made += _character_class(piece[1:-1])
+        elif piece in "{}," and (piece == "{" or depth):
+            depth += {"{": 1, "}": -1, ",": 0}[piece]
+            made += {"{": "(?:", "}": ")", ",": "|"}[piece]
+        elif piece[0] == "\\":
+            made += re.escape(piece[1:] or piece)
+        elif piece == "[":
             raise InvalidSpecError(f"the pattern {pattern!r} has a [ without its ]; correct it")
         else:
-            made += one if token == "?" else re.escape(token)
+            made += one if piece == "?" else re.escape(piece)
     if depth:
         raise InvalidSpecError(f"the pattern {pattern!r} has a {{ without its }}; correct it")
     try:
