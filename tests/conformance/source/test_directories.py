@@ -142,9 +142,7 @@ def render(renderer: Renderer, root: Path, path: str, **source: Any) -> list[dic
 
 
 def names(objects: list[dict[str, Any]]) -> str:
-    return " ".join(
-        f"{o['kind']}/{o['metadata'].get('name') or o['metadata']['generateName'] + '*'}" for o in objects
-    )
+    return " ".join(f"{o['kind']}/{o['metadata'].get('name') or o['metadata']['generateName'] + '*'}" for o in objects)
 
 
 @pytest.mark.parametrize("path", EXPECTED)
@@ -201,7 +199,9 @@ def test_helm_sees_the_clusters_version(renderer: Renderer, conformance: Path) -
 
 
 def test_helm_sees_the_clusters_api_versions(renderer: Renderer, conformance: Path) -> None:
-    objects = render(renderer, conformance, "cases/helm-api-versions", helm={"apiVersions": ["sample/v1", "two/v2/Kind"]})
+    objects = render(
+        renderer, conformance, "cases/helm-api-versions", helm={"apiVersions": ["sample/v1", "two/v2/Kind"]}
+    )
     assert "sample/v1" in data(objects)["apiVersions"]
     assert "two/v2/Kind" in data(objects)["apiVersions"]
 
