@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 _EXECUTABLE = "100755"
 #: Symlinks of one path whose targets are followed.
 _LINKS = 2000
-_CHUNK = 1 << 18
+#: Bytes of a file that is written in one piece.
+_SMALL = 1 << 20
 
 
 class Budget:
@@ -66,7 +67,9 @@ class Writer:
         self._root = folder / "tree" / prefix
         self._seen: set[str] = set()
         self._folders: set[Path] = {folder / "tree"}
-        self._scratch = folder / "scratch"
+        self._made: set[Path] = set()
+        self._scratch = folder / f"scratch{depth}"
+        self._count = 0
 
     def write(self, path: str) -> None:
         """Write what is at a path. Raises PathNotFound where nothing is."""
@@ -136,20 +139,27 @@ class Writer:
         """Write files, then symlinks, by one `cat-file --batch`."""
         wanted: dict[str, list[Item]] = {}
         for item in sorted(items, key=lambda item: item.mode == LINK):
-            if not os.path.lexists(self._root / item.path):
+            target = self._root / item.path
+            # What a folder holds that did not exist a moment ago need not be looked up.
+            if target.parent in self._made or not os.path.lexists(target):
                 wanted.setdefault(item.oid, []).append(item)
         if not wanted:
             return
-        self._scratch.mkdir(exist_ok=True)
+        shutil.rmtree(self._scratch, ignore_errors=True)  # what a killed process left
+        self._scratch.mkdir()
         pointers: list[tuple[lfs.Pointer, list[Item]]] = []
         stdin = "".join(oid + "\n" for oid in wanted).encode()
         with self._mirror.runner.stream(["cat-file", "--batch"], git_dir=self._mirror.git_dir, stdin=stdin) as out:
             for oid, places in wanted.items():
-                copy = self._scratch / oid
-                _copy_blob(out, oid, copy, self._mirror.where)
-                if places[0].size <= lfs.POINTER_BYTES and (pointer := lfs.parse_pointer(copy.read_bytes())):
+                if _header(out, oid, self._mirror.where) > _SMALL:
+                    self._place_copy(_copy(out, places[0].size, self._scratch / oid, self._mirror.where), places)
+                    continue
+                content = _exactly(out, places[0].size, self._mirror.where)
+                if len(content) <= lfs.POINTER_BYTES and (pointer := lfs.parse_pointer(content)):
                     pointers.append((pointer, places))
-                self._place(copy, places)
+                for item in places:
+                    self._place(item, content)
+                out.read(1)
         if pointers:
             self._fetch_lfs(pointers)
 
@@ -165,21 +175,30 @@ class Writer:
         for pointer, places in pointers:
             for item in places:
                 (self._root / item.path).unlink()
-            self._place(found[pointer.oid], places)
+            self._place_copy(found[pointer.oid], places)
 
-    def _place(self, copy: Path, places: list[Item]) -> None:
-        """Move a written copy to all of its places; what is seen under the root is always whole."""
+    def _place(self, item: Item, content: bytes) -> None:
+        """Write one file or symlink; what is seen under the root is always whole."""
+        target = self._root / item.path
+        self._make_folder(target.parent)
+        self._count += 1
+        fresh = self._scratch / f"{os.getpid()}-{self._count}"
+        if item.mode == LINK:
+            os.symlink(content, fresh)  # may be no UTF-8
+        else:
+            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _mode(item))
+            with open(descriptor, "wb", buffering=0) as file:
+                file.write(content)
+        fresh.rename(target)
+
+    def _place_copy(self, copy: Path, places: list[Item]) -> None:
+        """Move a large file to all of its places."""
         for item in places:
-            target = self._root / item.path
-            self._make_folder(target.parent)
-            fresh = self._scratch / "fresh"
-            fresh.unlink(missing_ok=True)
-            if item.mode == LINK:
-                os.symlink(copy.read_bytes(), fresh)  # may be no UTF-8
-            else:
-                shutil.copyfile(copy, fresh)
-                fresh.chmod(0o555 if item.mode == _EXECUTABLE else 0o444)
-            fresh.rename(target)
+            self._make_folder((self._root / item.path).parent)
+            fresh = self._scratch / "copy"
+            shutil.copyfile(copy, fresh)
+            fresh.chmod(_mode(item))
+            fresh.rename(self._root / item.path)
         copy.unlink()
 
     def _make_folder(self, folder: Path) -> None:
@@ -189,6 +208,7 @@ class Writer:
         self._make_folder(folder.parent)
         try:
             folder.mkdir()
+            self._made.add(folder)
         except FileExistsError:
             if folder.is_symlink() or not folder.is_dir():
                 raise SourceError(
@@ -197,19 +217,32 @@ class Writer:
         self._folders.add(folder)
 
 
-def _copy_blob(out: IO[bytes], oid: str, target: Path, where: str) -> None:
+def _header(out: IO[bytes], oid: str, where: str) -> int:
+    """The bytes of the blob that comes next in a batch."""
     header = out.readline().split()
     if len(header) != 3 or header[0] != oid.encode():
         raise Damaged(f"the mirror of {where} is damaged on this worker, or took too long to read; it is fetched anew")
-    left = int(header[2])
+    return int(header[2])
+
+
+def _exactly(out: IO[bytes], size: int, where: str) -> bytes:
+    content = out.read(size)
+    if len(content) != size:
+        raise RepositoryError(f"a file of {where} took too long to read; it is read anew")
+    return content
+
+
+def _copy(out: IO[bytes], size: int, target: Path, where: str) -> Path:
+    """Write the content that comes next in a batch to a file, a piece at a time."""
     with target.open("wb") as file:
-        while left:
-            chunk = out.read(min(left, _CHUNK))
-            if not chunk:
-                raise Damaged(f"a file of {where} ended early; it is read anew")
-            file.write(chunk)
-            left -= len(chunk)
+        for start in range(0, size, _SMALL):
+            file.write(_exactly(out, min(_SMALL, size - start), where))
     out.read(1)
+    return target
+
+
+def _mode(item: Item) -> int:
+    return 0o555 if item.mode == _EXECUTABLE else 0o444
 
 
 def _check_name(path: str, what: str) -> None:
