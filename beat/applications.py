@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
+from datetime import datetime
 
-from gitops.cluster.watch import Event
+from gitops.cluster import Event
 from gitops.model.names import GROUP, REFRESH
 from gitops.model.objects import Object, ObjectKey, annotations_of
+from gitops.observe import AppSummary
 from gitops.state import State
 from gitops.state.queue import FETCH, Rank
 
@@ -19,26 +21,38 @@ class ApplicationEars:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        #: About 1 KB for each Application: what the metrics show, and the resourceVersion.
+        self.summaries: dict[str, AppSummary] = {}
+        self._versions: dict[str, str] = {}
 
     def known(self) -> dict[ObjectKey, str]:
-        """The Applications that Redis has, by resourceVersion: a new list tells only the difference."""
-        versions = self._state.apps.versions()
-        return {ObjectKey(GROUP, "Application", *app.split("/", 1)): version for app, version in versions.items()}
+        """The Applications that were heard of, by resourceVersion: a new list tells only the difference."""
+        return {ObjectKey(GROUP, "Application", *app.split("/", 1)): rv for app, rv in self._versions.items()}
 
     def on_event(self, event: Event) -> None:
         """One event of the watch."""
         app = f"{event.key.namespace}/{event.key.name}"
         if event.type == "DELETED":
-            self._state.apps.forget(app)
-            logger.info("Application %s is gone", app)
+            self._gone(app)
         elif event.type in {"ADDED", "MODIFIED"}:
-            self._changed(app, event.object)
+            self._changed(app, event)
+        elif event.type == "SYNCED":
+            for vanished in self._state.apps.ids() - self._versions.keys():
+                self._gone(vanished)
 
-    def _changed(self, app: str, obj: Object) -> None:
-        changed = self._state.apps.put(app, obj)
+    def _gone(self, app: str) -> None:
+        self._state.apps.forget(app)
+        self._versions.pop(app, None)
+        self.summaries.pop(app, None)
+        logger.info("Application %s is gone", app)
+
+    def _changed(self, app: str, event: Event) -> None:
+        self._versions[app] = event.resource_version
+        self.summaries[app] = summary(event.object)
+        changed = self._state.apps.put(app, event.object)
         self._state.due.add(app, time.time())
         if changed:
-            self._state.queue.want(FETCH, app, self._rank(app, obj))
+            self._state.queue.want(FETCH, app, self._rank(app, event.object))
 
     def _rank(self, app: str, obj: Object) -> Rank:
         """A person who asks (an operation, a refresh) goes first, and his repository is looked at anew."""
@@ -48,3 +62,38 @@ class ApplicationEars:
         for tracked in desired.tracked if desired else ():
             self._state.refs.expire(tracked.url)
         return Rank.PERSON
+
+
+def summary(obj: Object) -> AppSummary:
+    """What the metrics show of an Application."""
+    meta, spec, status = obj["metadata"], obj.get("spec") or {}, obj.get("status") or {}
+    source = spec.get("source") or (spec.get("sources") or [{}])[0] or {}
+    destination = spec.get("destination") or {}
+    sync, health = status.get("sync") or {}, status.get("health") or {}
+    state = status.get("operationState") or {}
+    automated = (spec.get("syncPolicy") or {}).get("automated")
+    failed = state.get("phase") in {"Failed", "Error"}
+    errors = [str(c.get("message")) for c in status.get("conditions") or [] if str(c.get("type")).endswith("Error")]
+    return AppSummary(
+        namespace=meta["namespace"],
+        name=meta["name"],
+        project=spec.get("project") or "default",
+        repo=source.get("repoURL") or "",
+        dest_server=destination.get("server") or destination.get("name") or "",
+        dest_namespace=destination.get("namespace") or "",
+        sync_status=sync.get("status") or "Unknown",
+        health_status=health.get("status") or "Unknown",
+        operation="delete" if meta.get("deletionTimestamp") else ("sync" if state.get("phase") == "Running" else ""),
+        autosync=automated is not None and automated.get("enabled") is not False,
+        revision=sync.get("revision") or ",".join(sync.get("revisions") or []),
+        reconciled_at=_seconds(status.get("reconciledAt")),
+        health_since=_seconds(health.get("lastTransitionTime")),
+        error=(errors or [str(state.get("message") or "") if failed else ""])[-1][:300],
+    )
+
+
+def _seconds(text: str | None) -> float:
+    try:
+        return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() if text else 0.0
+    except ValueError:
+        return 0.0

@@ -48,6 +48,11 @@ class Leader:
             self.lost()
             self._state.lease.drop(self._owner)
 
+    @property
+    def ears(self) -> Ears | None:
+        """What listens while we lead; None otherwise."""
+        return self._ears if self._token else None
+
     def _listen(self) -> None:
         if self._given is None:
             from beat.watcher import Watcher

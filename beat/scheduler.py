@@ -37,7 +37,7 @@ class GitOpsScheduler(Scheduler):  # type: ignore[misc]
         if settings().metrics_port:
             from beat.exporter import serve
 
-            serve(self._state)
+            serve(self._state, self._leader)
 
     def tick(self, *_: Any, **__: Any) -> float:
         """Hold the lease, do what is due. Returns the seconds to sleep."""

@@ -16,6 +16,7 @@ from gitops.errors import GitOpsError
 from gitops.model.names import GROUP, VERSION, WATCH_LABEL
 from gitops.model.objects import GVK, Object
 from gitops.model.tracking import owner
+from gitops.observe import ClusterSummary
 from gitops.reconcile.clusters import ClusterRegistry
 from gitops.reconcile.control import SECRET_TYPE, Control
 from gitops.settings import Settings, settings
@@ -49,6 +50,7 @@ class Watcher:
         self._stopped = threading.Event()
         self._watches = Watches()
         self._threads: list[threading.Thread] = []
+        self.applications = ApplicationEars(state)
 
     @classmethod
     def build(cls, state: State) -> Watcher:
@@ -77,16 +79,22 @@ class Watcher:
             thread.join(timeout=5)
         self._threads = []
 
-    @property
-    def size(self) -> int:
-        """How many objects the live index has in this process."""
-        return sum(len(f.ears) for f in self._followed.values())
+    def clusters(self) -> list[ClusterSummary]:
+        """What the metrics show of the clusters that are followed."""
+        found = []
+        for server, followed in list(self._followed.items()):
+            try:
+                version, connected = self._clusters.by_server(server).discovery.server_version(), True
+            except GitOpsError:
+                version, connected = "", False
+            found.append(ClusterSummary(server, server, version, connected, len(followed.ears)))
+        return found
 
     # --- the control namespace ---
 
     def _follow_control(self) -> None:
         client, namespace = self._clusters.control, self._settings.namespace
-        applications = ApplicationEars(self._state)
+        applications = self.applications = ApplicationEars(self._state)
         self._watches.add(
             Watch(client, APPLICATION, applications.on_event, known=applications.known, metadata_only=False)
         )

@@ -21,7 +21,7 @@ from gitops.model.names import GROUP, INSTANCE_LABEL, VERSION
 from gitops.model.objects import GVK, Object, ObjectKey
 from gitops.model.project import AppProject, default_project
 from gitops.model.tracking import TrackingMethod
-from gitops.source.git import load_repository_config
+from gitops.source.access import load_repository_config
 
 SECRET_TYPE = "argocd.argoproj.io/secret-type"  # noqa: S105 - a label's name
 _CONFIG_MAPS = ("argocd-cm", "argocd-ssh-known-hosts-cm", "argocd-tls-certs-cm", "argocd-gpg-keys-cm")

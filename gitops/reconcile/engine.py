@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from gitops.cluster import Observer, UnknownKind
-from gitops.errors import GitOpsError, SyncError
+from gitops.errors import GitOpsError, ProjectDenied, SyncError
 from gitops.model.application import Application
 from gitops.model.names import API_VERSION, GROUP, REFRESH
 from gitops.model.objects import GVK, Object, ObjectKey
 from gitops.model.project import AppProject
 from gitops.observe import EventRecorder, logs, metrics
-from gitops.project import validate_application
+from gitops.project import check_source, validate_application
 from gitops.reconcile import compare as comparing
 from gitops.reconcile import fetch as fetching
 from gitops.reconcile import operate as operating
@@ -25,8 +25,10 @@ from gitops.reconcile.refs import RefsReader
 from gitops.reconcile.sources import Desires, Target
 from gitops.settings import Settings
 from gitops.source import Renderer
+from gitops.source.access import Bounds
 from gitops.source.charts import ChartRepositories
 from gitops.source.git import Mirrors
+from gitops.source.options import limits_of, plugins_of, renderer_of
 from gitops.state import State
 from gitops.state.locks import Lock
 from gitops.state.queue import FETCH, Rank
@@ -55,8 +57,10 @@ class Engine:
     name: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
 
     @classmethod
-    def build(cls, settings: Settings, state: State, store_result: StoreResult) -> Engine:
-        """The engine as the settings say. Nothing is connected to yet."""
+    def build(
+        cls, settings: Settings, state: State, store_result: StoreResult, renderer: Renderer | None = None
+    ) -> Engine:
+        """The engine as the settings say; `renderer` is one that runs already. Nothing is connected to yet."""
         clusters, control = registry(settings, state, _count_requests)
         name = f"{socket.gethostname()}:{os.getpid()}"
 
@@ -74,7 +78,7 @@ class Engine:
             state=state,
             clusters=clusters,
             control=control,
-            renderer=Renderer(sandbox=settings.sandbox),
+            renderer=renderer or renderer_of(settings),
             refs=RefsReader(state, settings.poll_interval, name),
             events=EventRecorder(write_event, instance=name),
             store_result=store_result,
@@ -140,27 +144,28 @@ class Engine:
     def validate(self, app: Application, project: AppProject, config: ControlConfig) -> None:
         """Raise InvalidSpecError or ProjectDenied before anything is read or written for the application."""
         clusters = self.clusters.update(self.control)
-        validate_application(
-            app, project, clusters.find(app.spec.destination), control_namespace=self.settings.namespace
-        )
+        validate_application(app, project, clusters.all(), control_namespace=self.settings.namespace)
 
     def desires(self, app: Application, project: AppProject, config: ControlConfig) -> Desires:
         """What makes the application's desired state, with its project's credentials and limits."""
-        from gitops.project import permits_source
 
-        root = self.settings.data_dir
+        def allowed(url: str) -> bool:
+            try:
+                check_source(project, url)
+            except ProjectDenied:
+                return False
+            return True
+
+        root, bounds = self.settings.data_dir, Bounds.of(self.settings)
         return Desires(
             state=self.state,
-            mirrors=Mirrors(
-                root / "git",
-                config.repositories,
-                allowed=lambda url: permits_source(project, url),
-                project=project.name,
-            ),
+            mirrors=Mirrors(root / "git", config.repositories, allowed=allowed, project=project.name, bounds=bounds),
             charts=ChartRepositories(root / "charts", config.repositories, project=project.name),
             renderer=self.renderer,
             refs=self.refs,
             namespace=self.settings.namespace,
+            limits=limits_of(self.settings),
+            plugins=plugins_of(self.settings),
         )
 
     def target(self, app: Application, config: ControlConfig) -> Target:

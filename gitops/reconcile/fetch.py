@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gitops.errors import GitOpsError
@@ -47,7 +48,7 @@ def fetch(engine: Engine, app_id: str) -> None:
         outcome = failure(error, former, spec)
         logs.event(logger, f"fetch failed: {error}", logging.WARNING, app=app_id)
     else:
-        outcome = DesiredState(**{**_fields(outcome), "spec": spec})
+        outcome = replace(outcome, spec=spec)
         if former is None or former.artifact != outcome.artifact:
             logs.event(
                 logger, "rendered", app=app_id, revision=",".join(outcome.revisions), artifact=outcome.artifact,
@@ -86,6 +87,3 @@ def _next(engine: Engine, app_id: str, operation: object, outcome: DesiredState,
 def _told(desired: DesiredState) -> tuple[object, ...]:
     return desired.artifact, desired.revisions, desired.error, desired.warnings
 
-
-def _fields(desired: DesiredState) -> dict[str, object]:
-    return {name: getattr(desired, name) for name in DesiredState.__slots__}

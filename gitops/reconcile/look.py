@@ -14,9 +14,9 @@ from gitops.diff import (
     ObjectResult,
     Verdict,
     compare,
-    is_hook,
     object_result,
 )
+from gitops.diff.status import is_hook
 from gitops.health import LiveResource, LuaChecks, assess
 from gitops.model.artifact import Artifact
 from gitops.model.health import Health

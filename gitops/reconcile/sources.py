@@ -15,9 +15,10 @@ from gitops.model.objects import GVK, canonical, digest
 from gitops.model.project import AppProject
 from gitops.reconcile.control import ControlConfig
 from gitops.reconcile.refs import RefsReader
-from gitops.source import BuildEnv, ChartDependency, Rendered, Renderer, RenderRequest, finish
+from gitops.source import BuildEnv, ChartDependency, Limits, Rendered, Renderer, RenderRequest, finish
 from gitops.source.charts import ChartRepositories
 from gitops.source.git import Mirrors
+from gitops.source.request import PluginCommand, RemoteBase
 from gitops.state import State
 from gitops.state.apps import DesiredState
 from gitops.state.due import Tracked
@@ -60,7 +61,8 @@ class Desires:
     renderer: Renderer
     refs: RefsReader
     namespace: str
-    plugins: dict[str, Any] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+    plugins: dict[str, PluginCommand] = field(default_factory=dict)
 
     def resolve(self, app: Application, revisions: tuple[str, ...] = ()) -> list[Resolved]:
         """Pin each source's revision; `revisions` override the spec's, by source.
@@ -251,6 +253,7 @@ class Desires:
             kube_version=target.kube_version(),
             api_versions=target.api_versions(),
             disabled=_disabled(config),
+            limits=self.limits,
             plugins=self.plugins,
             kustomize_build_options=config.settings.get("kustomize.buildOptions", ""),
         )
@@ -258,8 +261,16 @@ class Desires:
             request,
             checkout.need if checkout else (lambda _path: None),
             need_ref=lambda name, path: sources[by_ref[name]].checkout.need(path),
+            remote=self._remote,
             charts=self._dependency,
         )
+
+    def _remote(self, base: RemoteBase) -> Path:
+        """A remote kustomize base, through the same mirrors, and only if the project permits its repository."""
+        sha = self.mirrors.ensure(base.repo_url, self.mirrors.refs(base.repo_url).require(base.ref or "HEAD"))
+        checkout = self.mirrors.checkout(base.repo_url, sha)
+        checkout.need(base.path)
+        return checkout.root
 
     def _dependency(self, wanted: ChartDependency) -> Path:
         version = self.charts.resolve(wanted.repository, wanted.name, wanted.version)

@@ -97,7 +97,7 @@ class Apps:
         spec = spec_digest(obj)
         key = self._keys.app(app)
         before, known = cast(list[bytes | None], self._redis.hmget(key, ["spec", "crv"]))
-        if known and int(known) > int(meta.get("resourceVersion") or 0):
+        if known and int(known) >= int(meta.get("resourceVersion") or 0):
             return False
         sealed = self._seal.seal(f"{key}/cr", orjson.dumps({**obj, "metadata": meta}))
         pipe = self._redis.pipeline(transaction=True)
@@ -115,14 +115,6 @@ class Apps:
     def ids(self) -> set[str]:
         """Every application that is followed."""
         return {app.decode() for app in cast(set[bytes], self._redis.smembers(self._keys.apps))}
-
-    def versions(self) -> dict[str, str]:
-        """The resourceVersion of every Application's CR as kept."""
-        ids = sorted(self.ids())
-        pipe = self._redis.pipeline(transaction=False)
-        for app in ids:
-            pipe.hget(self._keys.app(app), "crv")
-        return {app: rv.decode() for app, rv in zip(ids, pipe.execute(), strict=True) if rv}
 
     def forget(self, app: str) -> None:
         """Drop everything that is kept for an application that is no more."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import redis
 from redis.backoff import ExponentialBackoff
+from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
 from gitops.settings import Settings
@@ -23,14 +24,15 @@ from gitops.state.seal import Seal
 from gitops.state.workers import Workers
 
 
-def connect(url: str) -> redis.Redis:
-    """A client that notices a dead connection within seconds and rides out a restart."""
+def connect(url: str, timeout: float = 30.0) -> redis.Redis:
+    """A client that notices a dead connection within `timeout` seconds and rides out a restart."""
     return redis.Redis.from_url(
         url,
-        socket_timeout=30,
-        socket_connect_timeout=5,
+        socket_timeout=timeout,
+        socket_connect_timeout=min(timeout, 5.0),
         socket_keepalive=True,
         health_check_interval=25,
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),
         retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), 5),
     )
 

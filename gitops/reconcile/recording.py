@@ -1,0 +1,43 @@
+"""A cluster client that remembers what it wrote, so that nothing is read again that a write has just answered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gitops.cluster import ClusterClient
+from gitops.model.objects import Manifest, Object, ObjectKey, key_of
+
+
+class RecordingClient:
+    """Passes everything on to `client`; `written` holds the objects as the server gave them back, by key."""
+
+    def __init__(self, client: ClusterClient) -> None:
+        self._client = client
+        self.written: dict[ObjectKey, Object] = {}
+        self.deleted: set[ObjectKey] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def apply(self, manifest: Manifest, **options: Any) -> Object:
+        return self._keep(self._client.apply(manifest, **options), options)
+
+    def create(self, manifest: Manifest, **options: Any) -> Object:
+        return self._keep(self._client.create(manifest, **options), options)
+
+    def replace(self, manifest: Manifest, **options: Any) -> Object:
+        return self._keep(self._client.replace(manifest, **options), options)
+
+    def delete(self, key: ObjectKey, **options: Any) -> bool:
+        gone = self._client.delete(key, **options)
+        if not options.get("dry_run"):
+            self.written.pop(key, None)
+            self.deleted.add(key)
+        return gone
+
+    def _keep(self, obj: Object, options: dict[str, Any]) -> Object:
+        if not options.get("dry_run") and not options.get("metadata_only"):
+            key = key_of(obj)
+            self.written[key] = obj
+            self.deleted.discard(key)
+        return obj
