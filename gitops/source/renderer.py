@@ -364,6 +364,9 @@ class _Run:
             return self._memory()
         if code == -9:
             return RenderError(f"the render used more than {limits.cpu_seconds} seconds of CPU, or was killed")
+        if code in (-6, -11):
+            # How C and C++ end when memory, or the stack, is refused to them.
+            return RenderError(f"the renderer crashed (signal {-code}), or needs more than {limits.memory_mib} MiB of memory")
         if code < 0:
             return RenderError(f"the renderer crashed (signal {-code})")
         return RenderError(f"the renderer failed (exit code {code})")

@@ -25,6 +25,11 @@ def serve(channel: Channel, confine: Callable[[], None], temp: str) -> None:
     channel.send({"started": True})
     try:
         confine()
+    except OSError as error:
+        channel.receive()
+        channel.send({"error": "refused", "text": f"the render cannot be confined: {error.strerror or error}"})
+        return
+    try:
         answer, objects = _answer(channel, temp)
     except MemoryError:
         answer, objects = {"error": "memory"}, b""

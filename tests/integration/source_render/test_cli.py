@@ -1,0 +1,111 @@
+"""`gitops render`, as a person calls it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parent))
+from conftest import write
+
+ROOT = Path(__file__).parents[3]
+CONFIG_MAP = (
+    'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {text: "1e3", yes: "on", octal: "0644", n: "5"}\n'
+)
+
+
+def gitops(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from gitops.cli import main; main()", "render", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=120)
+
+
+def test_yaml_reads_back_as_it_was(tmp_path: Path) -> None:
+    write(tmp_path, {"a.yaml": CONFIG_MAP})
+    done = gitops(tmp_path)
+    assert done.returncode == 0, done.stderr
+    again = write(tmp_path / "again", {"a.yaml": done.stdout})
+    assert json.loads(gitops(tmp_path, "-o", "json").stdout) == json.loads(gitops(again, "-o", "json").stdout)
+    assert yaml.safe_load(done.stdout)["data"]["octal"] == "0644"
+
+
+def test_what_cannot_be_rendered(tmp_path: Path) -> None:
+    write(tmp_path, {"a.yaml": "apiVersion: v1\nkind: X\nmetadata: {name: a}\nb: [\n"})
+    done = gitops(tmp_path)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert "a.yaml, document 1, line" in done.stderr
+    missing = gitops(tmp_path / "none")
+    assert (missing.returncode, missing.stderr.count("\n")) == (1, 1)
+
+
+def test_a_batch(tmp_path: Path) -> None:
+    write(tmp_path, {"good/a.yaml": CONFIG_MAP, "bad/kustomization.yaml": "resources: [x.yaml]", "empty/README": ""})
+    done = gitops(tmp_path / "good", tmp_path / "bad", tmp_path / "empty", "-o", "ndjson")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [Path(line["path"]).name for line in lines] == ["good", "bad", "empty"]
+    assert lines[0]["objects"][0]["kind"] == "ConfigMap"
+    assert "x.yaml" in lines[1]["error"]
+    assert lines[2]["objects"] == []
+    assert done.returncode == 1
+    assert done.stderr == "gitops: 1 of 3 directories cannot be rendered\n"
+
+
+APPLICATION = """
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: web, namespace: argocd}
+spec:
+  destination: {namespace: prod, server: https://kubernetes.default.svc}
+  sources:
+  - {repoURL: https://git.example.com/values.git, ref: values}
+  - repoURL: https://git.example.com/charts.git
+    path: charts/web
+    helm: {valueFiles: ["$values/env/prod.yaml"], parameters: [{name: who, value: $ARGOCD_APP_NAMESPACE}]}
+"""
+
+
+@pytest.fixture
+def charts(tmp_path: Path) -> Path:
+    template = (
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Name }}}\n"
+        "data: {a: {{ .Values.a }}, who: {{ .Values.who }}}\n"
+    )
+    return write(
+        tmp_path,
+        {
+            "repo/charts/web/Chart.yaml": "apiVersion: v2\nname: web\nversion: 0.1.0\n",
+            "repo/charts/web/templates/a.yaml": template,
+            "values/env/prod.yaml": "a: from-values\n",
+            "app.yaml": APPLICATION,
+        },
+    )
+
+
+def test_an_applications_own_sources(charts: Path) -> None:
+    done = gitops(charts / "repo", "--app", charts / "app.yaml", "--ref", f"values={charts / 'values'}", "-o", "json")
+    assert done.returncode == 0, done.stderr
+    (obj,) = json.loads(done.stdout)
+    assert obj["metadata"]["name"] == "web"
+    assert obj["data"] == {"a": "from-values", "who": "prod"}
+
+
+def test_the_application_must_be_one(tmp_path: Path) -> None:
+    write(tmp_path, {"app.yaml": "kind: Other"})
+    done = gitops(tmp_path, "--app", tmp_path / "app.yaml")
+    assert done.returncode == 1
+    assert "is not an Application" in done.stderr
+
+
+def test_references_reach_the_folder_beside_and_symlinks_do_not(tmp_path: Path) -> None:
+    write(tmp_path, {"base/kustomization.yaml": "resources: [a.yaml]", "base/a.yaml": CONFIG_MAP,
+                     "overlay/kustomization.yaml": "resources: [../base]", "linked/x": ""})  # fmt: skip
+    assert gitops(tmp_path / "overlay").returncode == 0
+    (tmp_path / "linked" / "a.yaml").symlink_to("../base/a.yaml")
+    done = gitops(tmp_path / "linked")
+    assert "symlink that leads out of the repository" in done.stderr
