@@ -35,7 +35,7 @@ def gather(context: Context, spec: dict[str, Any]) -> Values:
 def value_files(context: Context, spec: dict[str, Any]) -> list[tuple[Tree, str]]:
     """The files of `valueFiles`, globs spread out: a file that is also listed by itself keeps that place alone."""
     lenient = bool(spec.get("ignoreMissingValueFiles"))
-    entries = [_locate(context, context.expand(name), "valueFiles") for name in spec.get("valueFiles") or []]
+    entries = [_locate(context, name, "valueFiles") for name in spec.get("valueFiles") or []]
     listed = {(id(tree), path) for tree, path in entries if not _WILD.search(path)}
     found: list[tuple[Tree, str]] = []
     seen: set[tuple[int, str]] = set()
@@ -76,15 +76,16 @@ def expand(tree: Tree, pattern: str) -> list[str]:
 
 def _locate(context: Context, name: str, field: str) -> tuple[Tree, str]:
     where = f"helm.{field}"
+    # A ref comes before the build environment: both are written with a dollar sign.
+    ref, _, inside = name.partition("/")
+    if ref.startswith("$") and ref[1:] in context.refs:
+        tree = context.refs[ref[1:]]
+        return tree, tree.join(".", context.expand(inside).lstrip("/"), where)
+    if ref.startswith("$") and inside and ref[1:].strip("{}") not in context.env:
+        raise WrongSpec(f"{where}: {shown(ref)} is neither the ref of another source of this application nor a variable")
+    name = context.expand(name)
     if _URL.match(name):
-        raise WrongSpec(
-            f"{where}: the remote file {shown(name)} is not supported; keep it in a repository and use $ref"
-        )
-    if name.startswith("$"):
-        ref, _, path = name[1:].partition("/")
-        if ref not in context.refs:
-            raise WrongSpec(f"{where}: ${shown(ref)} is not the ref of another source of this application")
-        return context.refs[ref], context.refs[ref].join(".", path, where)
+        raise WrongSpec(f"{where}: the remote file {shown(name)} is not supported; keep it in a repository and use $ref")
     if name.startswith("/"):
         return context.tree, context.tree.join(".", name.lstrip("/"), where)
     return context.tree, context.tree.join(context.path, name, where)
@@ -102,7 +103,7 @@ def _parameters(context: Context, spec: dict[str, Any], values: Values) -> None:
             text = _escape(context.expand(parameter.get("value") or ""))
             _set(f"{parameter['name']}={text}", values, convert, parameter["name"])
     for parameter in spec.get("fileParameters") or []:
-        tree, path = _locate(context, context.expand(parameter.get("path") or ""), "fileParameters")
+        tree, path = _locate(context, parameter.get("path") or "", "fileParameters")
         content = tree.read(path, _FILE_LIMIT).decode(errors="replace")
         _set(f"{parameter['name']}=file", values, lambda _text, content=content: content, parameter["name"])
 
