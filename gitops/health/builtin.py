@@ -216,6 +216,38 @@ def workflow(obj: Object) -> Health:
     return Health(_WORKFLOW_PHASES.get(str(status.get("phase") or ""), UNKNOWN), str(status.get("message") or ""))
 
 
+def cron_job(obj: Object) -> Health:
+    """batch CronJob: was the last run that was due a success? (times are compared as RFC 3339 texts, as they sort)."""
+    status = section(obj, "status")
+    if section(obj, "spec").get("suspend") is True:
+        return Health(HEALTHY, "CronJob is Suspended")
+    if not isinstance(obj.get("status"), dict):
+        return _waiting("Waiting for the CronJob's first schedule")
+    scheduled, succeeded = status.get("lastScheduleTime"), status.get("lastSuccessfulTime")
+    if not scheduled or not succeeded or status.get("active"):
+        return Health(HEALTHY)
+    if str(succeeded) < str(scheduled):
+        return Health(DEGRADED, "CronJob has not completed its last execution successfully")
+    return Health(HEALTHY)
+
+
+def pod_disruption_budget(obj: Object) -> Health:
+    """policy PodDisruptionBudget: too few pods is its work, any other refusal is a failure."""
+    items = conditions(obj)
+    if not items:
+        return _waiting("Waiting for status")
+    for item in items:
+        if item.get("status") == "False" and item.get("reason") != "InsufficientPods":
+            return Health(DEGRADED, f"PodDisruptionBudget has {item.get('reason')}")
+    return Health(HEALTHY, "PodDisruptionBudget has SufficientPods")
+
+
+#: Section 6 has these as scripts, so `generic_only` leaves them out.
+SCRIPTED: dict[tuple[str, str], Rule] = {
+    ("batch", "CronJob"): cron_job,
+    ("policy", "PodDisruptionBudget"): pod_disruption_budget,
+}
+
 #: (group, kind) -> rule.
 BUILTIN: dict[tuple[str, str], Rule] = {
     ("", "Pod"): pod,

@@ -64,7 +64,7 @@ WORDS: dict[str, frozenset[str]] = {
         failure failures fatal fault faulted faulty forbidden illegal inaccessible incompatible inconsistent incorrect
         incomplete insufficient invalid killed limit lost malformed misconfigured misconfiguration mismatch mismatched
         missing noncompliant nonexistent orphan orphaned offline overloaded panic partial partially problem quarantined
-        red refused reject rejected revoked rolledback stalled stuck suspect terminated timeout unable unaccepted
+        red refused reject rejected revoked rolledback stalled stuck suspect terminal terminated timeout unable unaccepted
         unauthorized unauthenticated unavailable undeliverable unhealthy unmanaged unprogrammed unreachable
         unrecognized unrecoverable unresolved unresolvable unschedulable unsupported untrusted violated violation
         violations warn warning wrong"""
@@ -122,7 +122,7 @@ SUMMARY = _words("Ready Succeeded Successful Complete Completed")
 PART_ENDINGS = _words(
     """ready available healthy succeeded successful complete completed synced synchronized accepted programmed established
     installed reconciled deployed compliant applied resolved valid date operation promoted bound active finished
-    provisioned initialized created"""
+    provisioned initialized created admitted ok"""
 )
 
 #: Condition types whose name alone would be misread; what the type says where it is True (None: says nothing).
@@ -170,6 +170,9 @@ REASONS: dict[str, str | None] = {
     "Stopped": SUSPENDED,
 }
 
+#: Conditions whose False is never a failure, whatever its reason. Programmed: Gateway API, "not yet in the data plane".
+NOT_YET = _words("Programmed")
+
 #: A reason of "under way" with a message that begins so has failed and is tried again.
 FAILED_BEGINNINGS = ("error", "failed", "failure", "cannot", "could not", "unable", "invalid", "fatal", "rejected")
 
@@ -181,7 +184,7 @@ STATE_FIELDS = _words(
     """phase state status currentstate currentphase currentstatus health healthstatus overallstatus overallstate
     clusterstatus clusterstate clusterphase lifecyclestate provisioningstate operationalstate reconcilestatus
     reconciliationstate printablestatus compliant compliance condition result jobstatus deploymentstatus deploymentstate
-    deploystatus installstatus installationstatus installationphase syncstatus syncstate"""
+    deploystatus installstatus installationstatus installationphase syncstatus syncstate stage robustness"""
 )
 
 #: Other fields whose name ends so hold such a word as well (PostgresClusterStatus, preDeploymentStatus) ...
@@ -275,6 +278,9 @@ COUNTS: tuple[tuple[str, str], ...] = (
     ("desiredReplicas", "readyReplicas"),
     ("desiredNumberScheduled", "numberReady"),
     ("desired", "succeeded"),
+    ("expectedNodes", "availableNodes"),
+    ("matchedPods", "readyPods"),
+    ("matchedPods", "updatedPods"),
 )
 
 #: Objects one level down in status that hold conditions of their own and speak for the whole.
@@ -287,7 +293,7 @@ ITEM_STATE_FIELDS = ("phase", "state", "status", "health", "healthStatus")
 NOT_ITEM_LISTS = ("history", "condition", "event", "log", "operation", "step", "message", "result", "version", "warning", "transition")
 
 #: Lists in status whose items have conditions (or a state) of their own; the worst of the current ones counts.
-CONDITION_LISTS = ("listeners", "parents", "ancestors", "conditionsByTarget")
+CONDITION_LISTS = ("listeners", "parents", "ancestors", "ingress")
 
 #: Groups that Kubernetes itself serves. A kind of these without a rule has no health.
 BUILTIN_GROUPS = _words(
@@ -304,6 +310,9 @@ WITHOUT_STATUS: dict[str, frozenset[str]] = {
     "argoproj.io": _words("AppProject WorkflowTemplate ClusterWorkflowTemplate AnalysisTemplate ClusterAnalysisTemplate"),
     "monitoring.coreos.com": _words("PrometheusRule ServiceMonitor PodMonitor Probe ScrapeConfig AlertmanagerConfig"),
     "networking.istio.io": _words("*"),
+    "apiextensions.crossplane.io": _words("Composition CompositionRevision EnvironmentConfig"),
+    "pkg.crossplane.io": _words("DeploymentRuntimeConfig ControllerConfig ImageConfig"),
+    "wgpolicyk8s.io": _words("*"),
     "security.istio.io": _words("*"),
     "telemetry.istio.io": _words("*"),
     "extensions.istio.io": _words("*"),
@@ -329,4 +338,5 @@ WITHOUT_STATUS: dict[str, frozenset[str]] = {
     "jenkins.io": _words("*"),
     "k8s.cni.cncf.io": _words("NetworkAttachmentDefinition"),
     "velero.io": _words("VolumeSnapshotLocation"),
+    "*": _words("ProviderConfig ClusterProviderConfig ProviderConfigUsage StoreConfig"),
 }

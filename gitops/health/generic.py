@@ -60,7 +60,7 @@ def _paused(spec: Mapping[str, Any]) -> str | None:
 def has_no_status(group: str, kind: str) -> bool:
     """Whether a kind is known never to have a status."""
     kinds = facts.WITHOUT_STATUS.get(group)
-    return group in facts.BUILTIN_GROUPS or (kinds is not None and (kind in kinds or "*" in kinds))
+    return group in facts.BUILTIN_GROUPS or kind in facts.WITHOUT_STATUS["*"] or (kinds is not None and (kind in kinds or "*" in kinds))
 
 
 def _without_status(obj: Object, group: str, kind: str) -> Health | None:
@@ -219,7 +219,7 @@ def _normal(kind: str, state: str, reason: str, severity: str, message: str) -> 
         return HEALTHY if whole or tokens(kind)[-1:] and tokens(kind)[-1] in facts.PART_ENDINGS else None
     if severity == "Info" and not whole:
         return None
-    if state == "Unknown":
+    if state == "Unknown" or kind in facts.NOT_YET:
         return PROGRESSING
     if severity in facts.SEVERITIES:
         return facts.SEVERITIES[severity]
@@ -323,8 +323,9 @@ def _is_state_object(field: str) -> bool:
 def _state(word: str, kind: str) -> Evidence | None:
     """What the word of a phase says; a word that nobody knows is a step on the way."""
     shown = word[:120]
-    plain = "".join(tokens(shown))
-    if plain == "running" and kind.endswith(facts.RUNS_TO_COMPLETION):
+    words = tokens(shown)
+    plain = "".join(words)
+    if words[-1:] == ["running"] and kind.endswith(facts.RUNS_TO_COMPLETION):
         return PROGRESSING, shown
     return facts.STATES.get(plain) or meaning_of(shown) or PROGRESSING, shown
 
