@@ -43,6 +43,8 @@ class Settings(BaseSettings):
     lock_ttl: int = Field(180, gt=0, description="Seconds that an application's lock outlives a silent worker.")
     visibility_timeout: int = Field(300, gt=0, description="Seconds after which an unacknowledged message comes again.")
 
+    wave_delay: float = Field(2.0, ge=0, description="Seconds between two sync waves, for controllers to take note.")
+
     sandbox: str = Field("auto", description="auto: confine renders as far as the kernel allows; required: or refuse.")
 
     kustomize_renderer: str = Field(

@@ -1,0 +1,91 @@
+"""Who may come in, and how often. Everything here is bounded."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+_REMEMBERED = 20_000
+
+
+class Gate:
+    """Bearer token or basic auth for the read API and the page; with neither configured, nobody enters."""
+
+    def __init__(self, token: str, basic: str) -> None:
+        """`basic` is `user:password`; an empty string means that this way is closed."""
+        self._token = token
+        self._basic = basic
+
+    def admits(self, authorization: str) -> bool:
+        """Whether this Authorization header opens; compared in constant time."""
+        scheme, _, given = authorization.partition(" ")
+        if scheme.lower() == "bearer" and self._token:
+            return hmac.compare_digest(given.strip().encode(), self._token.encode())
+        if scheme.lower() == "basic" and (self._basic or self._token):
+            try:
+                pair = base64.b64decode(given.strip(), validate=True)
+            except (binascii.Error, ValueError):
+                return False
+            if self._basic and hmac.compare_digest(pair, self._basic.encode()):
+                return True
+            # A browser can only ask for a name and a password: the token is good as the password.
+            return bool(self._token) and hmac.compare_digest(pair.partition(b":")[2], self._token.encode())
+        return False
+
+
+class Replays:
+    """Bodies seen lately: a signature proves who sent a body, not that it is the first time.
+
+    The provider's delivery id is no part of it, since it is not signed and could be made up.
+    """
+
+    def __init__(self, window: float = 600.0, clock: Callable[[], float] = time.monotonic) -> None:
+        """`window` in seconds; at most 20 000 bodies are remembered."""
+        self._window = window
+        self._clock = clock
+        self._seen: OrderedDict[bytes, float] = OrderedDict()
+
+    def first(self, body: bytes) -> bool:
+        """Whether this body is new within the window."""
+        now = self._clock()
+        while self._seen and (now - next(iter(self._seen.values())) > self._window or len(self._seen) >= _REMEMBERED):
+            self._seen.popitem(last=False)
+        key = _digest(body)
+        if key in self._seen:
+            return False
+        self._seen[key] = now
+        return True
+
+    def forget(self, body: bytes) -> None:
+        """What could not be acted upon may come again."""
+        self._seen.pop(_digest(body), None)
+
+
+def _digest(body: bytes) -> bytes:
+    return hashlib.blake2b(body, digest_size=16).digest()
+
+
+class Bucket:
+    """A token bucket: `rate` a second, bursts of `burst`."""
+
+    def __init__(self, rate: float, burst: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._clock = clock
+        self._tokens = burst
+        self._at = clock()
+
+    def take(self) -> bool:
+        """Whether one more may pass now."""
+        now = self._clock()
+        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
+        self._at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
