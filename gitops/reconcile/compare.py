@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -79,8 +80,13 @@ def compare(engine: Engine, app_id: str, lock: Lock) -> None:
     finish(engine, comparison)
 
 
-def look(engine: Engine, app: Application, desired: DesiredState) -> Comparison | None:
-    """Look at every object; None where the Artifact is gone from Redis and is being made again."""
+def look(
+    engine: Engine, app: Application, desired: DesiredState, fresh: Mapping[ObjectKey, Object] | None = None
+) -> Comparison | None:
+    """Look at every object; None where the Artifact is gone from Redis and is being made again.
+
+    `fresh` are live objects that were had just now, by key.
+    """
     config = engine.control.get()
     hard = app.annotations.get(REFRESH) == "hard"
     snapshot = engine.state.live.snapshot(app.id)
@@ -101,6 +107,7 @@ def look(engine: Engine, app: Application, desired: DesiredState) -> Comparison 
             config,
             IgnoreRules.build(app.spec.ignore_differences, config.settings),
             config.health_checks,
+            fresh or {},
         )
         comparison.view = looker.look(comparison.artifact, snapshot, _former(app), full=full)
     except GitOpsError as error:
@@ -135,8 +142,10 @@ def summarise(comparison: Comparison) -> statuses.Findings:
     )
 
 
-def write(engine: Engine, comparison: Comparison, extra: Object | None = None) -> None:
-    """Write the status if it says something new. `extra` is merged into the patch's status (an operation's state)."""
+def write(
+    engine: Engine, comparison: Comparison, extra: Object | None = None, *, operation_ended: bool = False
+) -> None:
+    """Write the status if it says something new. `extra` are further fields of it (an operation's state, history)."""
     app, findings = comparison.app, comparison.findings
     assert findings is not None
     status = statuses.build(app, findings)
@@ -145,6 +154,8 @@ def write(engine: Engine, comparison: Comparison, extra: Object | None = None) -
     annotations = {REFRESH: None} if REFRESH in app.annotations else None
     if annotations:
         patch = {**(patch or {}), "metadata": {"annotations": annotations}}
+    if operation_ended:
+        patch = {**(patch or {}), "operation": None}
     if patch is None:
         return
     write_patch(engine, app, patch)

@@ -86,4 +86,3 @@ def _next(engine: Engine, app_id: str, operation: object, outcome: DesiredState,
 
 def _told(desired: DesiredState) -> tuple[object, ...]:
     return desired.artifact, desired.revisions, desired.error, desired.warnings
-

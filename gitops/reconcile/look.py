@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from gitops.cluster import ApiError, ClusterClient, UnknownKind, run_parallel
@@ -119,6 +119,8 @@ class Looker:
     config: ControlConfig
     rules: IgnoreRules
     checks: LuaChecks
+    #: Live objects that were had just now (an operation's own writes): not read again.
+    fresh: Mapping[ObjectKey, Object] = field(default_factory=dict)
 
     def look(
         self, artifact: Artifact, snapshot: Snapshot, former: Iterable[ObjectKey] = (), *, full: bool = False
@@ -136,7 +138,12 @@ class Looker:
         todo = []
         for item in items:
             note = snapshot.compared.get(item.key)
-            if not full and note and self._unchanged(item, note, snapshot.observed.get(item.key)):
+            if (
+                item.key not in self.fresh
+                and not full
+                and note
+                and self._unchanged(item, note, snapshot.observed.get(item.key))
+            ):
                 item.note = note
                 self._reuse(item)
             elif item.hook:
@@ -178,6 +185,8 @@ class Looker:
             self._compare(item, item.manifest)
 
     def _get(self, item: Item, at_least: int) -> Object | None:
+        if item.key in self.fresh:
+            return self.fresh[item.key]
         version = item.manifest.version if item.manifest else ""
         try:
             live = self.client.get(item.key, version=version, cached=True)

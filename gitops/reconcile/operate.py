@@ -1,6 +1,231 @@
-"""operate: one operation of an application, moved on step by step. Waiting is parking; a killed worker loses nothing."""
+"""operate: one operation of an application, step by step. Waiting is parking; a killed worker loses nothing."""
+
 from __future__ import annotations
 
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-def operate(*a): raise NotImplementedError
-def request(*a, **k): raise NotImplementedError
+from gitops.cluster import ClusterClient
+from gitops.health import assess
+from gitops.model.application import Application, operation_state
+from gitops.model.artifact import Artifact
+from gitops.model.names import DELETION_APPROVED
+from gitops.model.objects import Object, ObjectKey
+from gitops.model.project import AppProject
+from gitops.model.tracking import owner
+from gitops.observe import logs
+from gitops.project import impersonated_user
+from gitops.reconcile import compare as comparing
+from gitops.reconcile import ending
+from gitops.reconcile.control import ControlConfig
+from gitops.reconcile.look import note_of
+from gitops.reconcile.planning import make_plan
+from gitops.reconcile.recording import RecordingClient
+from gitops.reconcile.starting import begin
+from gitops.state.live import Note
+from gitops.state.locks import Lock
+from gitops.state.queue import APPLY, DIFF, Rank
+from gitops.sync import Again, Context, Done, OperationRecord, Outcome, Parked, advance
+
+if TYPE_CHECKING:
+    from gitops.reconcile.engine import Engine
+
+logger = logging.getLogger("gitops.apply")
+
+#: One task call goes on with steps that can be made at once for this many seconds, then lets others have the worker.
+TURN_SECONDS = 20.0
+#: Seconds after which a parked operation looks again by itself, should no event wake it.
+BACKSTOP_SECONDS = 30.0
+#: A batch slower than this, in seconds for each request, asks for fewer requests in flight.
+SLOW_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class Run:
+    """An operation in one task call."""
+
+    app: Application
+    record: OperationRecord
+    lock: Lock
+    config: ControlConfig
+    project: AppProject
+    server: str
+    client: RecordingClient
+    artifact: Artifact
+    dirty: str
+
+
+def operate(engine: Engine, app_id: str, lock: Lock) -> None:
+    """Go on with the application's operation, or begin the one that its CR asks for."""
+    obj = engine.application(app_id)
+    if obj is None:
+        engine.state.apps.forget(app_id)
+        return
+    app = Application.from_object(obj)
+    if app.deleting:
+        from gitops.reconcile import deletion
+
+        deletion.proceed(engine, app, lock)
+        return
+    kept = engine.state.operations.get(app_id)
+    if kept:
+        record: OperationRecord | None = OperationRecord.from_json(kept)
+    elif app.operation:
+        record = begin(engine, app, obj)
+        if record is None:
+            return
+    else:
+        desired = engine.state.apps.desired(app_id)
+        record = OperationRecord.resume(app, artifact=desired.artifact if desired else "")
+    if record is None:
+        engine.state.queue.want(DIFF, app_id, Rank.DRIFT)
+    elif record.finished:
+        ending.end(engine, app, record, None)
+    else:
+        carry_on(engine, app, record, lock)
+
+
+def carry_on(
+    engine: Engine,
+    app: Application,
+    record: OperationRecord,
+    lock: Lock,
+    comparison: comparing.Comparison | None = None,
+) -> None:
+    """Make the steps that can be made now. `comparison` is one that was just made of this application."""
+    engine.state.operations.unpark(app.id)
+    run = _prepare(engine, app, record, lock)
+    if run is None:
+        return
+    dirty = comparison.snapshot.dirty if comparison else run.dirty
+    outcome: Outcome = Again()
+    deadline = time.monotonic() + TURN_SECONDS
+    while isinstance(outcome, Again):
+        if record.plan is None:
+            comparison = comparison or comparing.look(engine, app, _desired_of(engine, app, record))
+            if not make_plan(engine, run, comparison):
+                return
+            comparison = None
+        outcome = _step(engine, run)
+        engine.state.operations.put(app.id, record.to_json())
+        if time.monotonic() > deadline:
+            break
+    newer = engine.state.live.settle(app.id, dirty, _notes(run))
+    if isinstance(outcome, Done):
+        outcome = ending.retry_or_finish(engine, run, outcome)
+    if isinstance(outcome, Done):
+        ending.end(engine, app, record, run)
+    elif isinstance(outcome, Parked):
+        _park(engine, run, outcome)
+    if newer or isinstance(outcome, Again):
+        engine.state.queue.want(APPLY, app.id, Rank.DRIFT)
+
+
+def _prepare(engine: Engine, app: Application, record: OperationRecord, lock: Lock) -> Run | None:
+    config = engine.control.get()
+    project = config.project(app)
+    engine.validate(app, project, config)
+    clusters = engine.clusters.update(engine.control)
+    cluster = clusters.find(app.spec.destination)
+    artifact = engine.state.artifacts.get(record.artifact)
+    if artifact is None:
+        # Redis lost it: rendered again, it has the same address.
+        from gitops.state.queue import FETCH
+
+        engine.state.queue.want(FETCH, app.id, Rank.DRIFT)
+        engine.state.operations.park(app.id, time.time() + 1.0)
+        return None
+    user = impersonated_user(project, cluster.server, app.spec.destination.namespace) or ""
+    client: ClusterClient = clusters.client(app.spec.destination, user=user)
+    return Run(
+        app=app,
+        record=record,
+        lock=lock,
+        config=config,
+        project=project,
+        server=cluster.server,
+        client=RecordingClient(client),
+        artifact=artifact,
+        dirty=engine.state.live.snapshot(app.id).dirty,
+    )
+
+
+def _desired_of(engine: Engine, app: Application, record: OperationRecord) -> Any:
+    from dataclasses import replace
+
+    desired = engine.state.apps.desired(app.id)
+    assert desired is not None
+    return replace(desired, artifact=record.artifact, revisions=record.revisions, error=None)
+
+
+def _step(engine: Engine, run: Run) -> Outcome:
+    """One step, under the cluster's in-flight limit that all workers share."""
+    checks = run.config.health_checks
+    tasks = len(run.record.plan.tasks) if run.record.plan else 1
+    with engine.state.inflight.batch(run.server, min(max(tasks, 1), 16)) as batch:
+        context = Context(
+            client=run.client,
+            check_lock=lambda: engine.state.locks.check(run.lock),
+            save=lambda record: engine.state.operations.put(run.app.id, record.to_json()),
+            health=lambda obj: assess(obj, overrides=checks),
+            respect_ignored=_respect(run),
+            owns=lambda live: _owner(engine, run, live),
+            deletion_approved=run.app.annotations.get(DELETION_APPROVED, ""),
+            terminate=operation_state(run.app).get("phase") == "Terminating",
+            parallel=batch.slots,
+            wave_delay=engine.settings.wave_delay,
+        )
+        begun = time.monotonic()
+        with logs.step(logger, "step", operation=run.record.started_at):
+            outcome = advance(run.record, run.artifact, context)
+        written = len(run.client.written) or 1
+        batch.slow = (time.monotonic() - begun) * batch.slots / written > SLOW_SECONDS
+    return outcome
+
+
+def _respect(run: Run) -> Any:
+    from gitops.diff import IgnoreRules, respect_ignore_differences
+
+    rules = IgnoreRules.build(run.app.spec.ignore_differences, run.config.settings)
+    return lambda target, live: respect_ignore_differences(target, live, rules)
+
+
+def _owner(engine: Engine, run: Run, live: Object) -> bool:
+    config = run.config
+    mine = run.app.instance(engine.settings.namespace)
+    return owner(live, config.tracking, config.instance_label, config.installation_id) == mine
+
+
+def _notes(run: Run) -> dict[ObjectKey, Note | None]:
+    """What was written is known: its echo by the watch is no drift."""
+    manifests = {m.key: m for m in run.artifact.objects}
+    notes: dict[ObjectKey, Note | None] = {}
+    for key, live in run.client.written.items():
+        if key in manifests:
+            notes[key] = note_of(live, manifests[key], synced=True, checks=run.config.health_checks)
+    return notes
+
+
+def _park(engine: Engine, run: Run, outcome: Parked) -> None:
+    """Wait for an event or a time; the status says once what is waited for."""
+    record = run.record
+    record.message = outcome.reason
+    engine.state.operations.put(run.app.id, record.to_json())
+    now = time.time()
+    engine.state.operations.park(run.app.id, min(outcome.until or now + BACKSTOP_SECONDS, now + BACKSTOP_SECONDS))
+    state = operation_state(run.app)
+    if (state.get("message"), state.get("phase")) != (record.message, record.phase):
+        comparing.write_patch(engine, run.app, {"status": {"operationState": record.to_status()}})
+    logs.event(logger, f"parked: {outcome.reason}", app=run.app.id)
+
+
+def request(engine: Engine, app_id: str, *, by: str, waiter: str, **options: Any) -> None:
+    """Write an operation to the CR (see Engine.request_sync)."""
+    from gitops.reconcile.starting import request as ask
+
+    ask(engine, app_id, by=by, waiter=waiter, **options)
+
+
+__all__ = ["Run", "carry_on", "operate", "request"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -142,10 +142,18 @@ def build(app: Application, findings: Findings) -> dict[str, Any]:
 
 
 def conditions(
-    present: Iterable[dict[str, Any]], found: Sequence[tuple[str, str]], owned: frozenset[str] = frozenset()
+    present: Iterable[dict[str, Any]],
+    found: Sequence[tuple[str, str]],
+    owned: frozenset[str] = frozenset(),
+    *,
+    only: bool = False,
 ) -> list[dict[str, Any]]:
-    """The conditions after this run: types that are not its own stay, a condition that says the same keeps its time."""
-    mine = COMPARISON_CONDITIONS | owned
+    """The conditions after this run: types that are not its own stay, a condition that says the same keeps its time.
+
+    Its own are those of a comparison and `owned`; with `only`, `owned` alone.
+    """
+    present = list(present)
+    mine = owned if only else COMPARISON_CONDITIONS | owned
     kept = [c for c in present if c.get("type") not in mine]
     known = {(c.get("type"), c.get("message")): c for c in present}
     fresh: dict[tuple[str, str], dict[str, Any]] = {}
@@ -197,5 +205,5 @@ def images(artifact: Artifact) -> list[str]:
 
 
 __all__ = [
-    "OUT_OF_SYNC", "SYNCED", "UNKNOWN", "Findings", "Resource", "build", "conditions", "images", "patch", "timestamp",
+    "OUT_OF_SYNC", "SYNCED", "UNKNOWN", "Findings", "Resource", "build", "conditions", "images", "patch", "replace", "timestamp",
 ]  # fmt: skip

@@ -1,0 +1,110 @@
+"""The end of an operation: another try, or its outcome in the status, the history, an Event and the waiting task."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from gitops.errors import GitOpsError
+from gitops.model.application import Application
+from gitops.observe import logs, metrics
+from gitops.reconcile import compare as comparing
+from gitops.reconcile import status as statuses
+from gitops.state.queue import DIFF, Rank
+from gitops.sync import SUCCEEDED, Done, OperationRecord, Outcome, Parked, append_history, next_retry
+
+if TYPE_CHECKING:
+    from gitops.reconcile.engine import Engine
+    from gitops.reconcile.operate import Run
+
+logger = logging.getLogger("gitops.apply")
+
+#: The entry of an operation's `info` that names the task whose result is the outcome.
+WAITER = "task"
+
+
+def retry_or_finish(engine: Engine, run: Run, outcome: Done) -> Outcome:
+    """Park a failed operation until its next attempt, if its retry policy has one left."""
+    pending = next_retry(run.record, run.app, outcome, time.time())
+    if pending is None:
+        run.record.phase, run.record.message = outcome.phase, outcome.message
+        return outcome
+    return Parked(pending.message, until=pending.at)
+
+
+def end(engine: Engine, app: Application, record: OperationRecord, run: Run | None) -> None:
+    """Write the outcome, once, with the comparison that holds after it."""
+    now = datetime.now(UTC)
+    record.finished_at = record.finished_at or statuses.timestamp()
+    fields: dict[str, Any] = {"operationState": record.to_status()}
+    if record.phase == SUCCEEDED and record.full:
+        fields["history"] = append_history(app, record)
+    comparison = _compare(engine, app, run)
+    if comparison and comparison.findings:
+        _sync_error(comparison, record)
+        comparing.write(engine, comparison, fields, operation_ended=True)
+        comparing.finish(engine, comparison)
+    else:
+        present = app.status.get("conditions") or []
+        found = [] if record.phase == SUCCEEDED else [("SyncError", record.message)]
+        fields["conditions"] = statuses.conditions(present, found, owned=frozenset({"SyncError"}), only=True)
+        comparing.write_patch(engine, app, {"operation": None, "status": fields})
+        engine.state.queue.want(DIFF, app.id, Rank.DRIFT)
+    engine.state.operations.clear(app.id)
+    _tell(engine, app, record, (now - record.started).total_seconds())
+
+
+def _compare(engine: Engine, app: Application, run: Run | None) -> comparing.Comparison | None:
+    """Look again: what the operation wrote is known, only the rest is read."""
+    desired = engine.state.apps.desired(app.id)
+    if desired is None or run is None:
+        return None
+    try:
+        return comparing.look(engine, app, desired, fresh=run.client.written)
+    except GitOpsError as error:
+        logs.event(logger, f"cannot compare after the operation: {error}", logging.WARNING, app=app.id)
+        return None
+
+
+def _sync_error(comparison: comparing.Comparison, record: OperationRecord) -> None:
+    """The condition SyncError says how the last operation failed, and goes with the next one that succeeds."""
+    findings = comparison.findings
+    assert findings is not None
+    conditions = list(findings.conditions)
+    if record.phase != SUCCEEDED:
+        conditions.append(("SyncError", record.message))
+    comparison.findings = statuses.replace(findings, conditions=conditions, owned=frozenset({"SyncError"}))
+
+
+def _tell(engine: Engine, app: Application, record: OperationRecord, seconds: float) -> None:
+    revision = ",".join(record.revisions)
+    dry_run = bool(record.operation.sync and record.operation.sync.dry_run)
+    metrics.sync_finished(app, record.phase, seconds, dry_run=dry_run)
+    engine.events.operation_completed(app, record.phase, revision, record.message)
+    logs.event(
+        logger, f"operation {record.phase}: {record.message}",
+        logging.INFO if record.phase == SUCCEEDED else logging.WARNING,
+        app=app.id, revision=revision, seconds=round(seconds, 3),
+    )  # fmt: skip
+    for entry in record.operation.info:
+        if entry.name == WAITER:
+            engine.store_result(entry.value, outcome(app, record), failed=False)
+
+
+def outcome(app: Application, record: OperationRecord) -> dict[str, Any]:
+    """What the ad hoc task answers: phase, message, revisions and a line for each object; no manifest."""
+    state = record.to_status()
+    return {
+        "application": app.id,
+        "phase": record.phase,
+        "message": record.message,
+        "revisions": list(record.revisions),
+        "startedAt": state.get("startedAt"),
+        "finishedAt": state.get("finishedAt"),
+        "resources": [
+            {k: r.get(k) for k in ("group", "kind", "namespace", "name", "status", "message", "hookPhase", "syncPhase")}
+            for r in (state.get("syncResult") or {}).get("resources") or []
+        ],
+    }

@@ -1,0 +1,60 @@
+"""From a look to the plan of an operation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gitops.cluster import UnknownKind
+from gitops.model.application import SyncOperation
+from gitops.model.objects import ObjectKey
+from gitops.project import check_destination, denial
+from gitops.reconcile.look import Item
+from gitops.sync import Pair, plan
+
+if TYPE_CHECKING:
+    from gitops.reconcile.compare import Comparison
+    from gitops.reconcile.engine import Engine
+    from gitops.reconcile.operate import Run
+
+
+def make_plan(engine: Engine, run: Run, comparison: Comparison | None) -> bool:
+    """Plan the operation from a comparison; False where there is none yet (the Artifact is being made again)."""
+    if comparison is None or comparison.view is None:
+        return False
+    sync = run.record.operation.sync or SyncOperation()
+    shared = [text for kind, text in comparison.view.conditions if kind == "SharedResourceWarning"]
+    run.record.plan = plan(
+        [_pair(run, item) for item in comparison.view.items],
+        run.app,
+        sync,
+        started_at=run.record.started,
+        revision=run.record.revisions[0] if run.record.revisions else "",
+        permits=lambda key, version: _denial(run, key, version),
+        shared=shared,
+    )
+    return True
+
+
+def _pair(run: Run, item: Item) -> Pair:
+    live = item.live
+    if item.manifest is None and live is None and item.exists:
+        live = run.client.get(item.key, version=item.note.version if item.note else "")
+    return Pair(item.manifest, live, bool(item.result and item.result.status == "Synced"))
+
+
+def _denial(run: Run, key: ObjectKey, version: str) -> str:
+    """Why the project does not permit this object in the destination; empty where it does."""
+    try:
+        namespaced = run.client.resource_for(key.group, key.kind, version).namespaced
+    except UnknownKind:
+        namespaced = bool(key.namespace)
+    reason = denial(run.project, key.group, key.kind, namespaced=namespaced, name=key.name)
+    destination = run.app.spec.destination
+    if not reason and namespaced and key.namespace and key.namespace != destination.namespace:
+        from gitops.errors import ProjectDenied
+
+        try:
+            check_destination(run.project, run.server, destination.name, key.namespace)
+        except ProjectDenied as error:
+            return str(error)
+    return reason

@@ -1,0 +1,145 @@
+"""The beginning of an operation: who may ask, for what, and what it is pinned to."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from gitops.cluster import ApiError
+from gitops.errors import GitOpsError, SyncError
+from gitops.model.application import Application, Operation
+from gitops.model.names import GROUP
+from gitops.model.objects import Object, ObjectKey
+from gitops.project import window_decision
+from gitops.reconcile import ending
+from gitops.reconcile.refs import Waiting
+from gitops.state.apps import DesiredState, spec_digest
+from gitops.state.queue import FETCH, Rank
+from gitops.sync import OperationRecord
+
+if TYPE_CHECKING:
+    from gitops.reconcile.engine import Engine
+
+logger = logging.getLogger("gitops.apply")
+
+
+def begin(engine: Engine, app: Application, obj: Object) -> OperationRecord | None:
+    """Begin the operation that the CR asks for; None where it has to wait for a fetch, or has ended at once."""
+    assert app.operation is not None
+    desired = engine.state.apps.desired(app.id)
+    if desired is None or desired.spec != spec_digest(obj):
+        engine.state.queue.want(FETCH, app.id, Rank.PERSON)
+        return None
+    try:
+        pinned = _pin(engine, app, app.operation, desired)
+        blocked = blocked_by_window(engine, app, manual=not app.operation.initiated_by.automated)
+        if blocked:
+            raise SyncError(blocked)
+    except Waiting:
+        return None
+    except GitOpsError as error:
+        record = start(engine, app, app.operation, desired)
+        record.phase, record.message = "Error", str(error)
+        ending.end(engine, app, record, None)
+        return None
+    return start(engine, app, app.operation, pinned)
+
+
+def start(engine: Engine, app: Application, operation: Operation, desired: DesiredState) -> OperationRecord:
+    """A new operation, pinned to what is desired now; it rests in Redis from here on."""
+    record = OperationRecord.begin(
+        operation, app, artifact=desired.artifact, revisions=desired.revisions, now=datetime.now(UTC)
+    )
+    engine.state.operations.put(app.id, record.to_json())
+    by = operation.initiated_by.username or ("automated sync" if operation.initiated_by.automated else "unknown")
+    engine.events.operation_started(app, ",".join(desired.revisions), by)
+    return record
+
+
+def blocked_by_window(engine: Engine, app: Application, *, manual: bool, started: float | None = None) -> str:
+    """Why the project's sync windows do not let the application sync now; empty where they do."""
+    config = engine.control.get()
+    cluster = engine.clusters.update(engine.control).find(app.spec.destination)
+    decision = window_decision(
+        config.project(app),
+        app,
+        datetime.now(UTC),
+        manual=manual,
+        operation_started_at=datetime.fromtimestamp(started, UTC) if started else None,
+        server=cluster.server,
+        cluster=cluster.name,
+    )
+    return "" if decision.allowed else f"cannot sync: blocked by sync window: {decision.reason}"
+
+
+def _pin(engine: Engine, app: Application, operation: Operation, desired: DesiredState) -> DesiredState:
+    """What the operation is to bring about: the spec's revision, or the one that it names. Raises what a fetch raises."""
+    sync = operation.sync
+    overridden = sync and (sync.source or sync.sources or sync.revision or sync.revisions)
+    if not overridden:
+        if desired.error:
+            raise GitOpsError(desired.error[1])
+        return desired
+    assert sync is not None
+    spec = app.spec.to_api()
+    if sync.sources or sync.source:
+        spec.pop("source", None)
+        spec.pop("sources", None)
+        spec |= {"sources": [s.to_api() for s in sync.sources]} if sync.sources else {"source": sync.source.to_api()}  # type: ignore[union-attr]
+    wanted = Application.from_object({"metadata": app.metadata, "spec": spec, "status": app.status})
+    config = engine.control.get()
+    project = config.project(wanted)
+    engine.validate(wanted, project, config)
+    desires = engine.desires(wanted, project, config)
+    revisions = tuple(sync.revisions) or ((sync.revision,) if sync.revision else ())
+    sources = desires.resolve(wanted, revisions)
+    return desires.make(wanted, project, config, engine.target(wanted, config), sources, None)
+
+
+def request(
+    engine: Engine,
+    app_id: str,
+    *,
+    by: str,
+    waiter: str = "",
+    revision: str = "",
+    prune: bool | None = None,
+    dry_run: bool = False,
+    force: bool = False,
+    resources: list[dict[str, str]] | None = None,
+    sync_options: list[str] | None = None,
+) -> None:
+    """Write an operation to the CR and wish for it (see Engine.request_sync)."""
+    obj = engine.application(app_id, fresh=True)
+    if obj is None:
+        raise SyncError(f"Application {app_id} does not exist")
+    if obj.get("operation"):
+        raise SyncError(f"another operation of {app_id} is in progress; try again when it has ended")
+    app = Application.from_object(obj)
+    automated = app.spec.sync_policy.automated
+    sync: dict[str, Any] = {
+        "revision": revision or None,
+        "prune": (automated is not None and automated.prune) if prune is None else prune,
+        "dryRun": dry_run or None,
+        "syncStrategy": {"hook": {"force": True}} if force else None,
+        "resources": resources or None,
+        "syncOptions": sync_options or None,
+    }
+    operation = {"sync": {k: v for k, v in sync.items() if v is not None}, "initiatedBy": {"username": by}}
+    if waiter:
+        operation["info"] = [{"name": ending.WAITER, "value": waiter}]
+    namespace, name = app_id.split("/", 1)
+    version = obj["metadata"]["resourceVersion"]
+    patch = {"metadata": {"resourceVersion": version}, "operation": operation}
+    try:
+        changed = engine.clusters.control.merge_patch(ObjectKey(GROUP, "Application", namespace, name), patch)
+    except ApiError as error:
+        if error.conflict:
+            raise SyncError(f"{app_id} has just been changed by somebody else; try again") from None
+        raise
+    engine.state.apps.put(app_id, changed)
+    desired = engine.state.apps.desired(app_id)
+    for tracked in desired.tracked if desired else ():
+        engine.state.refs.expire(tracked.url)
+    engine.state.queue.want(FETCH, app_id, Rank.PERSON)
