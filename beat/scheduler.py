@@ -51,7 +51,7 @@ class GitOpsScheduler(Scheduler):  # type: ignore[misc]
             return settings().beat_tick
         metrics.leader(leads)
         metrics.beat_ticked()
-        probe.mark(settings().data_dir, "beat-tick")
+        probe.mark(settings().data_dir, "beat")
         return max(0.0, min(wait, settings().beat_tick))
 
     @property

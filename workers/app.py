@@ -43,6 +43,13 @@ def _child_init(**_: Any) -> None:
     reset()
 
 
+@signals.heartbeat_sent.connect
+def _loop_turns(**_: Any) -> None:
+    from gitops.observe import probe
+
+    probe.mark(settings().data_dir, "worker-loop")
+
+
 @signals.worker_shutdown.connect
 def _worker_shutdown(**_: Any) -> None:
     from workers.parent import Parent

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import threading
 from typing import ClassVar
 
-from gitops.observe import multiprocess, probe
+from gitops.observe import multiprocess
 from gitops.settings import settings
 from gitops.state import State
 from workers.envelope import envelope
@@ -34,6 +35,7 @@ class Parent:
         parent.state.workers.leave(parent.worker)
         parent.state.workers.reap()
         parent.state.workers.say_alive(parent.worker)
+        _preload()
         if settings().metrics_port:
             _serve()
         parent._thread.start()
@@ -49,11 +51,20 @@ class Parent:
         while not self._stopped.wait(self.state.workers.ttl / 3):
             try:
                 self.state.workers.say_alive(self.worker)
-                probe.mark(settings().data_dir, "worker-loop")
                 if settings().metrics_port:
                     multiprocess.archive_dead(_metrics_dir())
             except Exception as error:
                 logger.warning("cannot say that this worker lives: %s", error)
+
+
+def _preload() -> None:
+    """Load what tasks need before the fork, so that the children share its pages, and start their render process."""
+    import gitops.reconcile  # noqa: F401
+    from workers.runtime import renderer
+
+    renderer().start()
+    gc.collect()
+    gc.freeze()
 
 
 def _metrics_dir() -> os.PathLike[str]:

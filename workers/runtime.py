@@ -7,15 +7,23 @@ from typing import Any
 
 from gitops.reconcile import Engine
 from gitops.settings import settings
+from gitops.source import Renderer
+from gitops.source.options import renderer_of
 from gitops.state import State
 from workers.app import app
 from workers.envelope import envelope
 
 
 @lru_cache(maxsize=1)
+def renderer() -> Renderer:
+    """The renderer: started in the worker's parent, its render process is shared by all children."""
+    return renderer_of(settings())
+
+
+@lru_cache(maxsize=1)
 def engine() -> Engine:
     """The engine of this process."""
-    return Engine.build(settings(), State(settings(), envelope), store_result)
+    return Engine.build(settings(), State(settings(), envelope), store_result, renderer())
 
 
 def store_result(task_id: str, outcome: dict[str, Any], *, failed: bool) -> None:

@@ -12,7 +12,7 @@ from celery import Task
 from celery.exceptions import Ignore, SoftTimeLimitExceeded
 
 from gitops.errors import GitOpsError, LockLost
-from gitops.observe import logs, metrics, trace
+from gitops.observe import logs, metrics, probe, trace
 from gitops.state.locks import Lock
 
 if TYPE_CHECKING:
@@ -81,5 +81,6 @@ class EngineTask(Task):  # type: ignore[misc]
             finally:
                 state.locks.release(lock)
                 state.workers.ended(me, message_id)
+                probe.mark(eng.settings.data_dir, "worker-task")
                 metrics.task_finished(task, outcome, reason, time.monotonic() - begun)  # type: ignore[arg-type]
         return "done" if outcome == "succeeded" else "failed"

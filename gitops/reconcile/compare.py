@@ -58,12 +58,8 @@ def compare(engine: Engine, app_id: str, lock: Lock) -> None:
         # An operation makes its own comparison when it ends.
         engine.state.queue.want(APPLY, app_id, Rank.DRIFT)
         return
-    try:
-        app = Application.from_object(obj)
-    except GitOpsError as error:
-        report(engine, app_id, error)
-        return
-    if app.annotations.get(SKIP_RECONCILE) == "true":
+    app = _readable(engine, app_id, obj)
+    if app is None:
         return
     desired = engine.state.apps.desired(app_id)
     if desired is None:
@@ -78,6 +74,16 @@ def compare(engine: Engine, app_id: str, lock: Lock) -> None:
         return
     write(engine, comparison)
     finish(engine, comparison)
+
+
+def _readable(engine: Engine, app_id: str, obj: Object) -> Application | None:
+    """The Application; None where it cannot be read (its condition says so) or wants to be left alone."""
+    try:
+        app = Application.from_object(obj)
+    except GitOpsError as error:
+        report(engine, app_id, error)
+        return None
+    return None if app.annotations.get(SKIP_RECONCILE) == "true" else app
 
 
 def look(

@@ -74,7 +74,7 @@ def blocked_by_window(engine: Engine, app: Application, *, manual: bool, started
 
 
 def _pin(engine: Engine, app: Application, operation: Operation, desired: DesiredState) -> DesiredState:
-    """What the operation is to bring about: the spec's revision, or the one that it names. Raises what a fetch raises."""
+    """What the operation is to bring about: the spec's revision, or its own. Raises what a fetch raises."""
     sync = operation.sync
     overridden = sync and (sync.source or sync.sources or sync.revision or sync.revisions)
     if not overridden:

@@ -205,5 +205,15 @@ def images(artifact: Artifact) -> list[str]:
 
 
 __all__ = [
-    "OUT_OF_SYNC", "SYNCED", "UNKNOWN", "Findings", "Resource", "build", "conditions", "images", "patch", "replace", "timestamp",
-]  # fmt: skip
+    "OUT_OF_SYNC",
+    "SYNCED",
+    "UNKNOWN",
+    "Findings",
+    "Resource",
+    "build",
+    "conditions",
+    "images",
+    "patch",
+    "replace",
+    "timestamp",
+]
