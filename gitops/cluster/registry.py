@@ -32,14 +32,16 @@ class Clusters:
     ) -> None:
         """Takes the control cluster's client, the cluster Secrets as read from it, and how to make a client.
 
-        Raises InvalidSpecError where a Secret cannot be used.
+        A Secret that cannot be used is an error only for those who mean that cluster.
         """
         self.control = control
         self._make = make or (lambda _server, connection: ClusterClient(connection))
         self._lock = threading.Lock()
         self._clusters: dict[str, Cluster] = {}
         self._digests: dict[str, str] = {}
-        self._broken: dict[str, InvalidSpecError] = {}
+        #: What is wrong: by the Secret's name, and by the server and the cluster name that it gives.
+        self._broken: dict[str, str] = {}
+        self._meant: dict[str, str] = {}
         self._clients: dict[str, ClusterClient] = {}
         on_fork(self)
         self.update(secrets)
@@ -48,36 +50,35 @@ class Clusters:
         self._lock = threading.Lock()
 
     def update(self, secrets: Iterable[Object]) -> None:
-        """Take the cluster Secrets as they are now. Clients of Secrets that did not change stay, with their connections.
+        """Take the cluster Secrets as they are now. Clients of unchanged Secrets stay, with their connections.
 
         A Secret that cannot be used does not hold up the others: its error is raised to whoever means that cluster.
         """
         clusters: dict[str, Cluster] = {}
         digests: dict[str, str] = {}
-        broken: dict[str, InvalidSpecError] = {}
+        broken: dict[str, str] = {}
+        meant: dict[str, str] = {}
         for secret in secrets:
-            name = f"Secret {(secret.get('metadata') or {}).get('name')}"
             try:
                 cluster = read_cluster(secret)
             except InvalidSpecError as error:
-                broken[name] = error
-                for hint in _plain(secret).get("server", "").rstrip("/"), _plain(secret).get("name", ""):
-                    if hint:
-                        broken[hint] = error
+                plain = _plain(secret)
+                broken[str((secret.get("metadata") or {}).get("name"))] = str(error)
+                meant |= dict.fromkeys((plain.get("server", "").rstrip("/"), plain.get("name", "")), str(error))
                 continue
             clusters[cluster.server] = cluster
             digests[cluster.server] = digest(repr(sorted(_plain(secret).items())).encode())
         with self._lock:
             stale = [server for server in self._clients if digests.get(server) != self._digests.get(server)]
             gone = [self._clients.pop(server) for server in stale]
-            self._clusters, self._digests, self._broken = clusters, digests, broken
+            self._clusters, self._digests, self._broken, self._meant = clusters, digests, broken, meant
         for client in gone:
             client.close()
 
     @property
-    def broken(self) -> dict[str, InvalidSpecError]:
+    def broken(self) -> dict[str, str]:
         """What is wrong with which cluster Secret."""
-        return {name: error for name, error in self._broken.items() if name.startswith("Secret ")}
+        return dict(self._broken)
 
     def all(self) -> list[Cluster]:
         """Every cluster, the control cluster first unless a Secret describes it."""
@@ -99,13 +100,13 @@ class Clusters:
             )
         if not server and not name:
             raise InvalidSpecError("application destination has neither name nor server; set one")
-        if error := self._broken.get(server or name):
-            raise error
+        if wrong := self._meant.get(server or name):
+            raise InvalidSpecError(wrong)
         found = [cluster for cluster in self.all() if (cluster.server == server if server else cluster.name == name)]
         if not found:
             what = f"server {server}" if server else f"name {name}"
             raise InvalidSpecError(
-                f"application destination {what}: there is no such cluster; add a cluster Secret or correct the destination"
+                f"application destination {what}: no such cluster; add a cluster Secret or correct the destination"
             )
         if len(found) > 1:
             servers = ", ".join(sorted(cluster.server for cluster in found))
@@ -151,9 +152,7 @@ def read_cluster(secret: Object) -> Cluster:
     if tls is not None and not isinstance(tls, dict):
         raise InvalidSpecError(f"{name}: config.tlsClientConfig is not an object; correct it")
     if (tls or {}).get("insecure") and (tls or {}).get("caData"):
-        raise InvalidSpecError(
-            f"{name}: tlsClientConfig.insecure=true together with caData is invalid; drop one of them"
-        )
+        raise InvalidSpecError(f"{name}: tlsClientConfig has both insecure and caData, which is invalid; drop one")
     return Cluster(
         name=data.get("name", "") or server,
         server=server,

@@ -25,8 +25,8 @@ class Event(NamedTuple):
 
     ADDED, MODIFIED, DELETED: to the object `key`; `object` is what the server sent (only metadata in a metadata-only
     watch), or empty for an object that vanished while we did not look.
-    BOOKMARK: all changes up to `resource_version` have been delivered. SYNCED: the same, and the initial list is complete;
-    comes again after each new list.
+    BOOKMARK: all changes up to `resource_version` have been delivered. SYNCED: the same, and the initial list is
+    complete; comes again after each new list.
     """
 
     type: EventType
@@ -87,6 +87,12 @@ class Watch:
     def accept(self) -> str:
         return METADATA if self.metadata_only else "application/json"
 
+    def resolve(self) -> None:
+        """Ask the cluster how it serves the kind, where that is not known. Raises UnknownKind, ClusterError."""
+        resource = self.client.resource_for(self.gvk.group, self.gvk.kind, self.gvk.version)
+        if not self.gvk.version:
+            self.gvk = self.gvk._replace(version=resource.versions[0])
+
     @property
     def needs_pages(self) -> bool:
         """Whether the next step is an ordinary list, since the server cannot send one as a watch."""
@@ -106,12 +112,12 @@ class Watch:
 
     def end_list(self, resource_version: str) -> None:
         """The list was complete: what the caller knows and the list did not have is gone."""
+        for key in self._unseen:
+            self._on_event(Event("DELETED", key, "", {}))
+        self._unseen = {}
+        self._tell_synced(resource_version)
         self._rv = resource_version
         self._listing = False
-        vanished, self._unseen = self._unseen, {}
-        for key in vanished:
-            self._on_event(Event("DELETED", key, "", {}))
-        self._tell_synced()
 
     # --- the stream --------------------------------------------------------------------------------------------------
 
@@ -132,30 +138,30 @@ class Watch:
         if not self._rv:
             self.begin_list()
         elif not self.synced:
-            self._tell_synced()
+            self._tell_synced(self._rv)
 
     def line(self, data: bytes) -> None:
-        """One line of the stream.
+        """One line of the stream. Where a callback raises, the event comes again when the watch goes on.
 
         Raises ApiError for an ERROR event, with `.gone` where our resourceVersion is too old and the list begins anew.
         """
         try:
             event = orjson.loads(data)
             kind, obj = event["type"], event["object"]
-            if kind == "ERROR":
-                raise self._failed(status_error(f"watch {self.gvk.kind}", obj))
-            meta = obj["metadata"]
-            if kind == "BOOKMARK":
-                self._bookmark(meta)
-            elif self._listing:
-                self._found(kind, obj)
-            else:
-                self._rv = meta["resourceVersion"]
-                self._tell(kind, obj)
+            version = "" if kind == "ERROR" else obj["metadata"]["resourceVersion"]
         except (orjson.JSONDecodeError, KeyError, TypeError):
             raise ClusterError(
-                f"watch {self.gvk.kind}: a line is not a watch event; check for a proxy in between"
+                f"watch {self.gvk.kind}: a line is no watch event; is there a proxy in between?"
             ) from None
+        if kind == "ERROR":
+            raise self._failed(status_error(f"watch {self.gvk.kind}", obj))
+        if kind == "BOOKMARK":
+            self._bookmark(obj["metadata"], version)
+        elif self._listing:
+            self._found(kind, obj)
+        else:
+            self._tell(kind, obj)
+            self._rv = version
 
     def refused(self, error: ApiError) -> bool:
         """The server refused the request of `path`. True where another request should follow at once."""
@@ -183,14 +189,13 @@ class Watch:
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
-    def _bookmark(self, meta: Object) -> None:
-        version = meta["resourceVersion"]
+    def _bookmark(self, meta: Object, version: str) -> None:
         if self._listing:
             if (meta.get("annotations") or {}).get(_INITIAL_END) == "true":
                 self.end_list(version)
             return
-        self._rv = version
         self._on_event(Event("BOOKMARK", ObjectKey(self.gvk.group, self.gvk.kind, "", ""), version, {}))
+        self._rv = version
 
     def _failed(self, error: ApiError) -> ApiError:
         if error.gone:
@@ -218,6 +223,6 @@ class Watch:
         obj["apiVersion"], obj["kind"] = self.gvk.api_version, self.gvk.kind
         self._on_event(Event(kind, self._key(obj), obj["metadata"]["resourceVersion"], obj))
 
-    def _tell_synced(self) -> None:
+    def _tell_synced(self, version: str) -> None:
+        self._on_event(Event("SYNCED", ObjectKey(self.gvk.group, self.gvk.kind, "", ""), version, {}))
         self.synced = True
-        self._on_event(Event("SYNCED", ObjectKey(self.gvk.group, self.gvk.kind, "", ""), self._rv, {}))

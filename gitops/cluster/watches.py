@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import logging
 import selectors
 import socket
 import threading
@@ -24,6 +25,8 @@ from gitops.cluster.errors import ApiError, ApiRefused, UnknownKind
 from gitops.cluster.stream import Stream, open_stream
 from gitops.cluster.watch import Watch
 from gitops.errors import ClusterError, GitOpsError
+
+_log = logging.getLogger(__name__)
 
 _HELPERS = 4
 #: Seconds that the opening of a watch may take.
@@ -48,6 +51,8 @@ class _Entry:
     heard: float = 0.0
     failures: int = 0
     removed: bool = False
+    #: Whether a helper has it, so that it is never opened twice.
+    busy: bool = False
 
 
 class Watches:
@@ -149,18 +154,23 @@ class Watches:
         now = time.monotonic()
         while self._due and self._due[0][0] <= now:
             entry = heapq.heappop(self._due)[2]
-            if not entry.removed and entry.stream is None:
+            if not entry.removed and entry.stream is None and not entry.busy:
+                entry.busy = True
                 self._job(entry)
 
     def _opened(self, entry: _Entry, stream: Stream) -> None:
+        entry.busy = False
         if entry.removed or self._stopped.is_set():
             stream.close()
             return
         entry.stream = stream
         entry.opened = entry.heard = time.monotonic()
         self._selector.register(stream, selectors.EVENT_READ, entry)
-        entry.watch.opened()
         self._hot.add(entry)  # the first lines may have come with the head
+        try:
+            entry.watch.opened()
+        except Exception as defect:
+            self._defect(entry, defect)
 
     def _read(self, entry: _Entry) -> None:
         stream = entry.stream
@@ -177,6 +187,9 @@ class Watches:
                     return
         except ClusterError as error:
             self._ended(entry, error)
+            return
+        except Exception as defect:
+            self._defect(entry, defect)
             return
         if stream.ended:
             self._ended(entry, None)
@@ -199,7 +212,14 @@ class Watches:
         entry.failures = 0
         self._schedule(entry, uniform(0.0, 0.2))  # noqa: S311
 
+    def _defect(self, entry: _Entry, defect: Exception) -> None:
+        """A callback raised: the others go on, and this watch begins again with the event that was not taken."""
+        _log.error("%r: an event could not be handled and comes again", entry.watch, exc_info=defect)
+        self._drop(entry)
+        self._failed(entry, None)
+
     def _failed(self, entry: _Entry, error: ClusterError | None) -> None:
+        entry.busy = False
         if entry.removed:
             return
         if entry.opened and time.monotonic() - entry.opened > _SUCCESS:
@@ -263,6 +283,7 @@ class Watches:
 
     def _work(self, entry: _Entry) -> None:
         watch = entry.watch
+        watch.resolve()
         if watch.needs_pages:
             self._list(entry)
         try:
@@ -278,10 +299,16 @@ class Watches:
             if error.status == 404:
                 watch.client.discovery.invalidate()
             if watch.refused(error):
-                self._post(lambda: self._schedule(entry, self._pause(entry) if entry.failures else 0.0))
+                self._post(lambda: self._again(entry))
                 return
             raise
         self._post(lambda: self._opened(entry, stream))
+
+    def _again(self, entry: _Entry) -> None:
+        """The server refused this request but may take another; at once, unless it refuses again and again."""
+        entry.busy = False
+        self._schedule(entry, self._pause(entry) if entry.failures else 0.0)
+        entry.failures += 1
 
     def _list(self, entry: _Entry) -> None:
         watch = entry.watch
@@ -302,20 +329,29 @@ class Watches:
         self._deliver(entry, lambda: watch.end_list(version))
 
     def _deliver(self, entry: _Entry, call: Callable[[], None]) -> None:
-        """Have the one thread do `call`, and wait until it has."""
+        """Have the one thread do `call`, and wait until it has, so that a list is never held in whole.
+
+        Raises ClusterError where that failed, or is no longer wanted.
+        """
         done = threading.Event()
+        good: list[bool] = []
 
         def deliver() -> None:
             try:
                 if not entry.removed:
                     call()
+                    good.append(True)
+            except Exception as defect:
+                _log.error("%r: a list could not be handled and comes again", entry.watch, exc_info=defect)
             finally:
                 done.set()
 
         self._post(deliver)
         while not done.wait(1.0):
-            if self._stopped.is_set() or entry.removed:
-                raise ClusterError("stopped")
+            if self._stopped.is_set():
+                break
+        if not good:
+            raise ClusterError(f"{entry.watch}: its list was not taken; it comes again")
 
     def _post_failure(self, entry: _Entry, error: ClusterError) -> None:
         self._post(lambda: self._failed(entry, error))
