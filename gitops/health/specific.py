@@ -14,6 +14,7 @@ Tests are joined with ` & ` (and) and ` | ` (or, weaker); a `!` before a test ne
     .status.phase=A,B         one of these texts (true and false for truth values); `A*` for a beginning
     .status.items[].health=A  any item of a list; `{}` any value of a mapping
     .status.a<.spec.b         smaller, as numbers (absent: 0; the right side may be a number); `<=` and `==` likewise
+    .status.a!=.status.b      the values at the two paths (or of an annotation, `@name`) are not the same
     @name=value               an annotation;  %name=value  a label
     behind                    status.observedGeneration is smaller than metadata.generation
 """
@@ -145,11 +146,13 @@ def _all(tests: list[Test]) -> Test:
 
 
 def _test(text: str) -> Test:
-    if text.startswith("!"):
+    if text.startswith("!") and not text.startswith("!="):
         inner = _test(text[1:])
         return lambda obj: not inner(obj)
     if text == "behind":
-        return _number_test(".status.observedGeneration", "<", ".metadata.generation")
+        return _all([_field_test(".status.observedGeneration"), _test(".status.observedGeneration<.metadata.generation")])
+    if "!=" in text:
+        return _difference_test(*text.split("!=", 1))
     if text[0] in "@%":
         return _mark_test("annotations" if text[0] == "@" else "labels", text[1:])
     if text[0] == ".":
@@ -199,6 +202,16 @@ def _field_test(text: str) -> Test:
             (shown := _shown(value)) in exact or (bool(beginnings) and shown.startswith(beginnings))
             for value in _values(obj, path)
         )
+
+    return test
+
+
+def _difference_test(left: str, right: str) -> Test:
+    left_path = _path(left)
+    right_path = ("metadata", "annotations", right[1:]) if right.startswith("@") else _path(right)
+
+    def test(obj: Object) -> bool:
+        return [_shown(value) for value in _values(obj, left_path)] != [_shown(value) for value in _values(obj, right_path)]
 
     return test
 
