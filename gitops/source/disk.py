@@ -111,7 +111,10 @@ class Entry:
 
 
 class Store:
-    """Entries below a folder, together at most `bound_mib` large. What is removed is fetched again when it is wanted."""
+    """Entries below a folder, together at most `bound_mib` large.
+
+    What is removed is fetched again when it is wanted.
+    """
 
     def __init__(self, root: Path, bound_mib: int, *, seconds: float, entries: int = 2000) -> None:
         """`seconds`: how long to wait for a lock. `entries`: how many folders at most."""

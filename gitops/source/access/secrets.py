@@ -27,7 +27,8 @@ def load_repository_config(
     """Gather everything that is needed to reach repositories.
 
     Takes raw Secrets (base64 `data`, `stringData` too) and ConfigMaps of any kind: those that do not matter are passed
-    over. A Secret that cannot be read is left out with a warning in the log that names it: it costs its repository only.
+    over. A Secret that cannot be read is left out with a warning in the log that names it: it costs its repository
+    only.
     """
     repositories: list[Repository] = []
     templates: list[Repository] = []

@@ -14,9 +14,11 @@ _FILES = 10_000
 
 
 def unpack(content: bytes, folder: Path, what: str, bounds: Bounds) -> Path:
-    """Unpack a .tgz into an empty folder and return the folder that holds Chart.yaml, or `folder` itself if there is none.
+    """Unpack a .tgz into an empty folder and return the folder that holds Chart.yaml, or `folder` itself if there is
+    none.
 
-    Raises SourceError for links, devices, paths that lead out, and for what outgrows the bounds. `what` names the archive.
+    Raises SourceError for links, devices, paths that lead out, and for what outgrows the bounds. `what` names the
+    archive.
     """
     left = bounds.checkout_mib * MIB
     files = 0

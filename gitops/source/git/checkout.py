@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class Checkout:
-    """The files of one commit under `root`, for reading only. Use it as a context manager: meanwhile it is not pruned."""
+    """The files of one commit under `root`, for reading only.
+
+    Use it as a context manager: meanwhile it is not pruned.
+    """
 
     def __init__(self, entry: Entry, mirror: Mirror, sha: str, mirrors: Mirrors, held: ExitStack) -> None:
         self.sha = sha
@@ -28,9 +31,9 @@ class Checkout:
     def need(self, path: str) -> None:
         """Write a file or folder of the commit ("" or "." is the whole tree) under `root`, unless it is there.
 
-        In-repository targets of symlinks come along, submodules and LFS files too where they are asked for. Bytes are those in
-        Git: no line ends are converted and no filter runs. Raises PathNotFound, PathOutside, RepositoryError, ProjectDenied
-        (submodules), SourceError (bounds, names that no file may have).
+        In-repository targets of symlinks come along, submodules and LFS files too where they are asked for. Bytes are
+        those in Git: no line ends are converted and no filter runs. Raises PathNotFound, PathOutside, RepositoryError,
+        ProjectDenied (submodules), SourceError (bounds, names that no file may have).
         """
         path = clean(path)
         if self._written(path):

@@ -100,8 +100,8 @@ class Runner:
     ) -> Result:
         """Run `git arguments` to its end; never raises for git's own failure.
 
-        `max_out`: bytes of stdout, `max_file`: bytes of a file that it writes, `inherit`: descriptors (locks) that live as
-        long as the command. Raises RepositoryError where stdout is larger or git is not installed.
+        `max_out`: bytes of stdout, `max_file`: bytes of a file that it writes, `inherit`: descriptors (locks) that
+        live as long as the command. Raises RepositoryError where stdout is larger or git is not installed.
         """
         with self._started(arguments, git_dir, stdin, max_file, inherit) as process:
             watch = _Watch(process, seconds or self.seconds)
@@ -119,7 +119,10 @@ class Runner:
 
     @contextlib.contextmanager
     def stream(self, arguments: Sequence[str], *, git_dir: Path, stdin: bytes) -> Iterator[IO[bytes]]:
-        """The stdout of `git arguments`, to be read while it runs; it is killed at the end of its time or of the block."""
+        """The stdout of `git arguments`, to be read while it runs;
+
+        it is killed at the end of its time or of the block.
+        """
         with self._started(arguments, git_dir, stdin, 0, ()) as process:
             _Drain(cast("IO[bytes]", process.stderr))
             with _Watch(process, self.seconds):

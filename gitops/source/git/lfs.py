@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from gitops.source.git.session import Session
 
 #: No pointer is larger, by its specification.
-POINTER_BYTES = 1024
+_POINTER_BYTES = 1024
 _POINTER = re.compile(
-    rb"version https://git-lfs\.github\.com/spec/v1\n(?:[a-z0-9.-]+ [^\n]*\n)*?oid sha256:([0-9a-f]{64})\nsize ([0-9]{1,15})\n"
+    rb"version https://git-lfs\.github\.com/spec/v1\n(?:[a-z0-9.-]+ [^\n]*\n)*?"
+    rb"oid sha256:([0-9a-f]{64})\nsize ([0-9]{1,15})\n"
 )
 _BATCH = 100
 _TYPE = "application/vnd.git-lfs+json"
@@ -38,7 +39,7 @@ class Pointer:
 
 def parse_pointer(content: bytes) -> Pointer | None:
     """The pointer that a file is, None if it is a file of its own."""
-    match = _POINTER.match(content)
+    match = _POINTER.match(content) if len(content) <= _POINTER_BYTES else None
     return Pointer(match[1].decode(), int(match[2])) if match else None
 
 

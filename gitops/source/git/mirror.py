@@ -60,8 +60,8 @@ class Mirror:
     def ensure(self, sha: str) -> tuple[str, bool]:
         """Bring a commit here if it is missing; its full SHA, and whether anything was fetched.
 
-        One process of this node fetches at a time, the others wait and find it there. Raises RevisionError where the server
-        has no such commit, RepositoryError where it cannot be fetched.
+        One process of this node fetches at a time, the others wait and find it there. Raises RevisionError where the
+        server has no such commit, RepositoryError where it cannot be fetched.
         """
         sha = sha.lower()
         if not is_sha(sha) and not is_abbreviated(sha):

@@ -28,8 +28,8 @@ _NO_BOUNDS = Bounds()
 class Mirrors:
     """Bare mirrors and checkouts below `root`, shared by all processes of a node; cheap to make, one for each task.
 
-    `allowed(url)` tells whether the project permits a repository, submodules included; None permits all. `project` prefers
-    that project's own repository Secrets, and its mirrors of what only they reach are nobody else's.
+    `allowed(url)` tells whether the project permits a repository, submodules included; None permits all. `project`
+    prefers that project's own repository Secrets, and its mirrors of what only they reach are nobody else's.
     """
 
     def __init__(
@@ -60,7 +60,8 @@ class Mirrors:
     def ensure(self, url: str, sha: str) -> str:
         """Bring a commit into the mirror if it is missing; returns its full SHA.
 
-        `sha` is a full or abbreviated one, as `Refs.resolve` gives it. Raises RevisionError, RepositoryError, ProjectDenied.
+        `sha` is a full or abbreviated one, as `Refs.resolve` gives it. Raises RevisionError, RepositoryError,
+        ProjectDenied.
         """
         with self._mirror(url) as mirror:
             return self._ensured(mirror, sha)
@@ -107,6 +108,10 @@ class Mirrors:
         """A submodule's mirror. Raises ProjectDenied, or RepositoryError for file://, before any connection."""
         with self._mirror(url) as mirror:
             yield mirror
+
+    def wants_lfs(self, url: Url) -> bool:
+        """Whether the repository's Secret asks for LFS content; without it pointers stay what they are."""
+        return repository_for(self.config, url.text, self._project).enableLfs
 
     def open_session(self, url: Url) -> contextlib.AbstractContextManager[Session]:
         """A conversation with a repository's server."""

@@ -31,9 +31,9 @@ class Refs:
     def resolve(self, target_revision: str, tag_prefix: str = "") -> str | None:
         """The commit of a target revision (specs section 8, "ls-remote resolve"), None if there is none.
 
-        In order: "" and HEAD; a full SHA as it is; a semver constraint means the highest tag that fits, `tag_prefix` taken
-        off first; a branch's or tag's short or full name, the first in the server's order; 7 and more hex digits as an
-        abbreviated SHA, which `Mirrors.ensure` completes where no ref is known by it.
+        In order: "" and HEAD; a full SHA as it is; a semver constraint means the highest tag that fits, `tag_prefix`
+        taken off first; a branch's or tag's short or full name, the first in the server's order; 7 and more hex digits
+        as an abbreviated SHA, which `Mirrors.ensure` completes where no ref is known by it.
         """
         revision = target_revision.strip()
         if revision in ("", "HEAD"):

@@ -1,7 +1,8 @@
-"""One conversation with a repository's server: its URL, its credentials in private files, and errors that people understand.
+"""One conversation with a repository's server: its URL, its credentials in private files, and errors that people
+understand.
 
-The files live in a folder of mode 0700 for one command. git and ssh are told their names, never their content: nothing secret
-is in an argument or environment variable.
+The files live in a folder of mode 0700 for one command. git and ssh are told their names, never their content: nothing
+secret is in an argument or environment variable.
 """
 
 from __future__ import annotations
@@ -57,8 +58,8 @@ class Session:
 def session(root: Path, url: Url, config: RepositoryConfig, project: str, bounds: Bounds) -> Iterator[Session]:
     """Lay out credentials for one repository below `root`, and remove them afterwards.
 
-    Raises RepositoryError where the credentials cannot be used, or the operator's rewriting leads to a protocol that is not
-    permitted.
+    Raises RepositoryError where the credentials cannot be used, or the operator's rewriting leads to a protocol that is
+    not permitted.
     """
     address = parse_url(rewritten(url.text, bounds.git_config_file), bounds.protocols)
     repository = repository_for(config, url.text, project)
@@ -105,14 +106,14 @@ def explain(url: Url, result: Result, secrets: tuple[str, ...], seconds: float) 
 _EXPLANATIONS = (
     (
         r"host key verification failed|no .*host key is known|host identification has changed",
-        "is refused: the host key of {host} is not the one in argocd-ssh-known-hosts-cm, or there is none; add the right line",
+        "is refused: the host key of {host} is not in argocd-ssh-known-hosts-cm, or another is; add the right line",
     ),
     (
-        r"certificate problem|certificate verification failed|unable to get local issuer|SSL: no alternative certificate",
+        r"certificate problem|certificate verification failed|unable to get local issuer|no alternative certificate",
         "is refused: the TLS certificate of {host} is not trusted; add its CA to argocd-tls-certs-cm",
     ),
     (
-        r"alert (bad|unknown|certificate)|certificate required|sslv3 alert",
+        r"alert (bad|unknown|certificate)|sslv3 alert",
         "refuses the TLS client certificate of its Secret",
     ),
     (
@@ -121,15 +122,18 @@ _EXPLANATIONS = (
         "refuses the credentials; check the repository or repo-creds Secret that matches its URL",
     ),
     (
-        r"repository.*not found|does not appear to be a git repository|returned error: 404|no such repository|not exported|"
-        r"does not exist",
+        r"repository.*not found|does not appear to be a git repository|returned error: 404|no such repository|"
+        r"not exported|does not exist",
         "does not exist there, or these credentials may not see it; check the URL",
     ),
     (r"could not resolve", "cannot be reached: the name {host} does not resolve"),
     (r"connection refused|failed to connect|couldn't connect", "cannot be reached: {host} takes no connection"),
     (r"timed out|too slow|operation too slow", "cannot be reached: {host} did not answer in time"),
     (r"transport '.*' not allowed", "uses a protocol that the operator does not permit (GITOPS_REPO_PROTOCOLS)"),
-    (r"file too large|SIGXFSZ|signal 25", "is larger than one fetch may bring (GITOPS_REPO_FETCH_MIB)"),
+    (
+        r"file too large|SIGXFSZ|signal 25|invalid index-pack output",
+        "brings more than one fetch may (GITOPS_REPO_FETCH_MIB), or what is no pack",
+    ),
     (r"no space left|disk quota", "cannot be kept: the disk of this worker is full"),
     (
         r"remote end hung up|early EOF|unexpected disconnect|empty reply|RPC failed",
@@ -149,7 +153,7 @@ def _basic(repository: Repository, url: Url, config: RepositoryConfig, bounds: B
     for name in ("gcpServiceAccountKey", "useAzureWorkloadIdentity", "azureServicePrincipalClientId"):
         if getattr(repository, name):
             raise RepositoryError(
-                f"repository {url.text}: its Secret uses {name}, which this engine does not support; use a password or token"
+                f"repository {url.text}: its Secret uses {name}, which is not supported; use a password or token"
             )
     if repository.password and not repository.username:
         # As git itself: a token alone needs any user name.

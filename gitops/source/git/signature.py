@@ -32,7 +32,10 @@ _NOT_GOOD = {
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A good signature: `key_id` (16 hex digits for GPG, "SHA256:…" for SSH) and the signer's name as the key has it."""
+    """A good signature:
+
+    `key_id` (16 hex digits for GPG, "SHA256:…" for SSH) and the signer's name as the key has it.
+    """
 
     key_id: str
     signer: str
@@ -40,7 +43,8 @@ class Signature:
 
 
 def verify(mirror: Mirror, sha: str, key_ids: Sequence[str], keys: Mapping[str, str], temp: Path) -> Signature:
-    """The signature of a commit by one of `key_ids`, whose public keys are among `keys` (specs section 7, signatureKeys).
+    """The signature of a commit by one of `key_ids`, whose public keys are among `keys` (specs section 7,
+    signatureKeys).
 
     Raises ComparisonError where the commit is not signed, or not by one of them.
     """

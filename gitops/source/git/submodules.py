@@ -12,8 +12,8 @@ _MODULES_BYTES = 1 << 20
 def submodule_url(mirror: Mirror, sha: str, path: str, where: str) -> str:
     """The absolute URL that .gitmodules of a commit has for a path.
 
-    Raises RepositoryError where it has none, or leads from a remote repository to a file:// one. Whether the project permits
-    it is checked before anything connects, as for every repository.
+    Raises RepositoryError where it has none, or leads from a remote repository to a file:// one. Whether the project
+    permits it is checked before anything connects, as for every repository.
     """
     item = mirror.tree(sha).items([".gitmodules"]).get(".gitmodules")
     # A symlink here would let the repository choose a file of this machine.

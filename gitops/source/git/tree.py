@@ -38,7 +38,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """Where a path really is: the entry (None for the root), the symlinks passed, and what is left below a submodule."""
+    """Where a path really is:
+
+    the entry (None for the root), the symlinks passed, and what is left below a submodule.
+    """
 
     item: Item | None
     links: tuple[Item, ...]
@@ -71,7 +74,8 @@ class Tree:
     def ids(self, paths: Iterable[str]) -> dict[str, str | None]:
         """An id of the content of each path, None where nothing is; two processes, whatever the number of paths.
 
-        A path through a symlink gets an id of the link and of what it leads to; one in a submodule the submodule's commit.
+        A path through a symlink gets an id of the link and of what it leads to; one in a submodule the submodule's
+        commit.
         """
         wanted = {path: clean(path) for path in paths}
         chain = sorted({part for path in wanted.values() for part in _ancestors(path)})

@@ -70,12 +70,17 @@ class Writer:
         self._made: set[Path] = set()
         self._scratch = folder / f"scratch{depth}"
         self._count = 0
+        self._lfs = mirrors.wants_lfs(mirror.url)
 
     def write(self, path: str) -> None:
         """Write what is at a path. Raises PathNotFound where nothing is."""
         if path in self._seen:
             return
         self._seen.add(path)
+        with _disk_errors(f"path {path or '.'!r} of {self._mirror.where} at {self._sha[:7]}"):
+            self._write(path)
+
+    def _write(self, path: str) -> None:
         items = self._tree.listing(path)
         if path and (not items or (len(items) == 1 and items[0].path == path and items[0].mode in (LINK, MODULE))):
             self._write_elsewhere(path)
@@ -102,9 +107,8 @@ class Writer:
         for item in items:
             _check_name(item.path, what)
         self._budget.spend(items, what)
-        with _disk_errors(what):
-            self._make_folder(self._root if not path else (self._root / path).parent)
-            self._write_blobs([item for item in items if item.mode != MODULE])
+        self._make_folder(self._root if not path else (self._root / path).parent)
+        self._write_blobs([item for item in items if item.mode != MODULE])
         for item in items:
             if item.mode == MODULE and self._mirrors.bounds.submodules:
                 self._write_submodule(item, "")
@@ -155,26 +159,22 @@ class Writer:
                     self._place_copy(_copy(out, places[0].size, self._scratch / oid, self._mirror.where), places)
                     continue
                 content = _exactly(out, places[0].size, self._mirror.where)
-                if len(content) <= lfs.POINTER_BYTES and (pointer := lfs.parse_pointer(content)):
+                out.read(1)
+                if self._lfs and (pointer := lfs.parse_pointer(content)):
                     pointers.append((pointer, places))
+                    continue
                 for item in places:
                     self._place(item, content)
-                out.read(1)
         if pointers:
             self._fetch_lfs(pointers)
 
     def _fetch_lfs(self, pointers: list[tuple[lfs.Pointer, list[Item]]]) -> None:
-        """Put the content in the place of LFS pointers, where the repository's Secret asks for it."""
+        """Write the content that LFS pointers stand for."""
+        what = f"LFS content of {self._mirror.where}"
+        self._budget.spend((Item("", "", pointer.size, "") for pointer, _ in pointers), what)
         with self._mirrors.open_session(self._mirror.url) as session:
-            if not session.repository.enableLfs:
-                return
-            self._budget.spend(
-                (Item("", "", pointer.size, "") for pointer, _ in pointers), f"LFS content of {self._mirror.where}"
-            )
             found = lfs.download(session, [pointer for pointer, _ in pointers], self._scratch, self._mirrors)
         for pointer, places in pointers:
-            for item in places:
-                (self._root / item.path).unlink()
             self._place_copy(found[pointer.oid], places)
 
     def _place(self, item: Item, content: bytes) -> None:
@@ -258,6 +258,8 @@ def _disk_errors(what: str) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL):
             raise SourceError(f"{what} holds a name that this file system cannot hold") from None
+        if error.errno in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP):
+            raise SourceError(f"{what} holds a file and a folder of the same name") from None
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise RepositoryError(f"{what} cannot be written: the disk of this worker is full") from None
         raise

@@ -1,8 +1,12 @@
-"""A Git server that asks for credentials, by https and ssh, and mirrors in a folder of the test's own."""
+"""A Git server that asks for credentials, a small web server, and mirrors in a folder of the test's own."""
 
 from __future__ import annotations
 
+import base64
+import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -17,6 +21,7 @@ USER, PASSWORD = "deploy", "pa55-w0rd:@/%secret"
 ANY = Bounds(protocols=frozenset({"https", "http", "ssh", "file"}), command_seconds=30)
 
 MakeMirrors = Callable[..., Mirrors]
+Responder = Callable[["Request"], tuple]
 
 
 @pytest.fixture(scope="session")
@@ -50,3 +55,68 @@ def make(tmp_path: Path) -> MakeMirrors:
         return Mirrors(tmp_path / root, found, bounds=bounds, allowed=allowed)
 
     return make_mirrors
+
+
+@pytest.fixture
+def web() -> Iterator[Callable[[Responder], WebServer]]:
+    """Start web servers: `web(respond)`; `respond` takes a Request and gives (status, body, headers)."""
+    servers: list[WebServer] = []
+
+    def start(respond: Responder) -> WebServer:
+        servers.append(WebServer(respond))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@dataclass
+class Request:
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    def basic(self, user: str, password: str) -> bool:
+        wanted = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+        return self.headers.get("authorization") == wanted
+
+
+class WebServer:
+    """Answers by `respond(request)` on a free loopback port; `seen` holds the requests."""
+
+    def __init__(self, respond: Responder) -> None:
+        self.seen: list[Request] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def _serve(self) -> None:
+                size = int(self.headers.get("Content-Length") or 0)
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                request = Request(self.command, self.path, headers, self.rfile.read(size))
+                outer.seen.append(request)
+                status, body, *more = respond(request)
+                self.send_response(status)
+                for name, value in (more[0] if more else {}).items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_GET = do_POST = _serve
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.port = self._server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()

@@ -28,8 +28,9 @@ def test_revisions_of_a_real_repository(make, plain):
     plain.tag("v2.0.0-rc.1", message="annotated too")
     refs = Refs.from_json(make().refs(plain.http_url).to_json())
     answers = {
-        "": second, "HEAD": second, "main": second, "refs/heads/main": second, "v1.2.0": first, "refs/tags/v1.2.0": first,
-        "1.x": second, "~1.2": first, "^1": second, "*": second, ">=2.0.0-0": second, first: first, first[:8]: first,
+        "": second, "HEAD": second, "main": second, "refs/heads/main": second,
+        "v1.2.0": first, "refs/tags/v1.2.0": first, "1.x": second,
+        "~1.2": first, "^1": second, "*": second, ">=2.0.0-0": second, first: first, first[:8]: first,
         "nope": None, "^7": None, "--upload-pack=touch /tmp/x": None,
     }  # fmt: skip
     assert {text: refs.resolve(text) for text in answers} == answers
@@ -185,7 +186,7 @@ def test_ids_of_names_that_git_must_not_misread(make, plain):
 
 
 def test_many_applications_of_one_monorepo(make, plain, git_server):
-    """500 applications: one ls-remote and one fetch for each new commit, and the untouched ones are proved by their ids."""
+    """500 applications: one ls-remote and one fetch for each new commit; ids prove which of them it does not touch."""
     plain.write({f"apps/a{n:03}/f{i}.yaml": f"{n} {i}\n" for n in range(500) for i in range(20)})
     old = plain.commit()
     plain.push()
@@ -196,8 +197,7 @@ def test_many_applications_of_one_monorepo(make, plain, git_server):
     git_server.reset_counts()
     sha = mirrors.refs(plain.http_url).require("main")
     assert sha == new
-    after = {}
-    for path in paths:
+    for _ in paths:
         mirrors.ensure(plain.http_url, sha)
     after = mirrors.tree_ids(plain.http_url, sha, paths)
     assert [path for path in paths if before[path] != after[path]] == ["apps/a123"]

@@ -83,7 +83,10 @@ def test_no_version(text: str) -> None:
 
 
 def test_precedence() -> None:
-    ascending = "1.0.0-1 1.0.0-2 1.0.0-10 1.0.0-alpha 1.0.0-alpha.1 1.0.0-alpha.beta 1.0.0-beta.2 1.0.0-beta.11 1.0.0-rc.1 1.0.0 1.0.1 1.1.0 2.0.0 10.0.0"
+    ascending = (
+        "1.0.0-1 1.0.0-2 1.0.0-10 1.0.0-alpha 1.0.0-alpha.1 1.0.0-alpha.beta "
+        "1.0.0-beta.2 1.0.0-beta.11 1.0.0-rc.1 1.0.0 1.0.1 1.1.0 2.0.0 10.0.0"
+    )
     versions = [parse_version(v) for v in ascending.split()]
     assert all(v is not None for v in versions)
     assert sorted(versions, reverse=True) == list(reversed(versions))
