@@ -30,7 +30,9 @@ def assess(
         return _assess(obj, overrides, generic_only, has_status)
     except (AttributeError, TypeError, ValueError, KeyError, IndexError, OverflowError, RecursionError) as error:
         # The object is hostile input: a shape that no API server would let through must cost no more than this.
-        return Health(UNKNOWN, f"The object's shape is not that of a Kubernetes object ({type(error).__name__})", "shape")
+        return Health(
+            UNKNOWN, f"The object's shape is not that of a Kubernetes object ({type(error).__name__})", "shape"
+        )
 
 
 def _assess(obj: Object, overrides: LuaChecks | None, generic_only: bool, has_status: bool | None) -> Health | None:

@@ -103,7 +103,9 @@ def replica_set(obj: Object) -> Health:
         return Health(DEGRADED, str(failure.get("message") or ""))
     wanted, available = section(obj, "spec").get("replicas"), integer(section(obj, "status").get("availableReplicas"))
     if wanted is not None and available < integer(wanted):
-        return _waiting(f"Waiting for rollout to finish: {available} out of {integer(wanted)} replicas are available...")
+        return _waiting(
+            f"Waiting for rollout to finish: {available} out of {integer(wanted)} replicas are available..."
+        )
     return Health(HEALTHY)
 
 

@@ -197,7 +197,16 @@ STATE_OBJECT_ENDINGS = ("result",)
 NOT_STATE_BEGINNINGS = ("last", "previous", "prev", "old", "next", "desired", "target", "power", "spec", "backup")
 
 #: Objects inside status that hold the state one level down (jobStatus.state, applicationState.state).
-STATE_OBJECTS = ("status", "state", "statuses", "result", "reconciliation", "synchronization", "health", "lastoperation")
+STATE_OBJECTS = (
+    "status",
+    "state",
+    "statuses",
+    "result",
+    "reconciliation",
+    "synchronization",
+    "health",
+    "lastoperation",
+)
 
 #: Words of these fields that have a meaning of their own there.
 STATES: dict[str, str] = {
@@ -264,7 +273,12 @@ FAILURE_FIELDS = (
 SUSPEND_FIELDS = ("suspend", "suspended", "paused", "pause", "hibernate")
 
 #: Where status tells the generation that its writer saw.
-OBSERVED_FIELDS = ("observedGeneration", "lastObservedGeneration", "lastEvaluatedGeneration", "schedulerObservedGeneration")
+OBSERVED_FIELDS = (
+    "observedGeneration",
+    "lastObservedGeneration",
+    "lastEvaluatedGeneration",
+    "schedulerObservedGeneration",
+)
 
 #: Counts in status: (how many there are to be, how many are well). The first number is also looked up in spec.
 COUNTS: tuple[tuple[str, str], ...] = (
@@ -290,7 +304,19 @@ CONDITION_HOLDERS = ("conditionedStatus", "status", "resourceStatus")
 ITEM_STATE_FIELDS = ("phase", "state", "status", "health", "healthStatus")
 
 #: Lists with these in their name tell of the past, or of choices, not of what is.
-NOT_ITEM_LISTS = ("history", "condition", "event", "log", "operation", "step", "message", "result", "version", "warning", "transition")
+NOT_ITEM_LISTS = (
+    "history",
+    "condition",
+    "event",
+    "log",
+    "operation",
+    "step",
+    "message",
+    "result",
+    "version",
+    "warning",
+    "transition",
+)
 
 #: Lists in status whose items have conditions (or a state) of their own; the worst of the current ones counts.
 CONDITION_LISTS = ("listeners", "parents", "ancestors", "ingress")
@@ -307,7 +333,9 @@ BUILTIN_GROUPS = _words(
 #: Third-party kinds that never have a status, by their own API: `*` stands for a whole group.
 #: Any other object without one is taken to be new, so that a wave waits for its controller's first word.
 WITHOUT_STATUS: dict[str, frozenset[str]] = {
-    "argoproj.io": _words("AppProject WorkflowTemplate ClusterWorkflowTemplate AnalysisTemplate ClusterAnalysisTemplate"),
+    "argoproj.io": _words(
+        "AppProject WorkflowTemplate ClusterWorkflowTemplate AnalysisTemplate ClusterAnalysisTemplate"
+    ),
     "monitoring.coreos.com": _words("PrometheusRule ServiceMonitor PodMonitor Probe ScrapeConfig AlertmanagerConfig"),
     "networking.istio.io": _words("*"),
     "apiextensions.crossplane.io": _words("Composition CompositionRevision EnvironmentConfig"),
@@ -318,7 +346,9 @@ WITHOUT_STATUS: dict[str, frozenset[str]] = {
     "extensions.istio.io": _words("*"),
     "traefik.io": _words("*"),
     "traefik.containo.us": _words("*"),
-    "cilium.io": _words("CiliumNetworkPolicy CiliumClusterwideNetworkPolicy CiliumLoadBalancerIPPool CiliumEnvoyConfig"),
+    "cilium.io": _words(
+        "CiliumNetworkPolicy CiliumClusterwideNetworkPolicy CiliumLoadBalancerIPPool CiliumEnvoyConfig"
+    ),
     "crd.projectcalico.org": _words("*"),
     "projectcalico.org": _words("*"),
     "metallb.io": _words("IPAddressPool L2Advertisement BGPAdvertisement BGPPeer BFDProfile Community"),

@@ -43,7 +43,7 @@ def assess_generic(obj: Object, group: str, kind: str) -> Health | None:
     if not summed_up:
         found.extend(_counts(status, spec))
     if not found:
-        if not _sees_newest(obj, status) and "conditions" in status or all(not value for value in status.values()):
+        if (not _sees_newest(obj, status) and "conditions" in status) or all(not value for value in status.values()):
             return Health(PROGRESSING, "Waiting for the controller's first word", "generic/no-evidence")
         return Health(HEALTHY, "", "generic/status-without-evidence")
     return _of(min(found, key=lambda evidence: _RANK[evidence[0]]), "generic/status")
@@ -60,7 +60,11 @@ def _paused(spec: Mapping[str, Any]) -> str | None:
 def has_no_status(group: str, kind: str) -> bool:
     """Whether a kind is known never to have a status."""
     kinds = facts.WITHOUT_STATUS.get(group)
-    return group in facts.BUILTIN_GROUPS or kind in facts.WITHOUT_STATUS["*"] or (kinds is not None and (kind in kinds or "*" in kinds))
+    return (
+        group in facts.BUILTIN_GROUPS
+        or kind in facts.WITHOUT_STATUS["*"]
+        or (kinds is not None and (kind in kinds or "*" in kinds))
+    )
 
 
 def _without_status(obj: Object, group: str, kind: str) -> Health | None:
@@ -117,7 +121,9 @@ def _conditions_everywhere(status: Mapping[str, Any], generation: int | None) ->
         items = status.get(field)
         if not isinstance(items, list):
             continue
-        lists = [c for item in items[:_MAX_ITEMS] if isinstance(item, dict) and isinstance(c := item.get("conditions"), list)]
+        lists = [
+            c for item in items[:_MAX_ITEMS] if isinstance(item, dict) and isinstance(c := item.get("conditions"), list)
+        ]
         current = [c for c in lists if not _stale(c, generation)]
         if lists and not current:
             found.append((PROGRESSING, f"No condition in {field} is about the newest generation"))
@@ -216,7 +222,7 @@ def _normal(kind: str, state: str, reason: str, severity: str, message: str) -> 
     """Conditions that are True when all is well."""
     whole = kind in facts.WHOLE
     if state == "True":
-        return HEALTHY if whole or tokens(kind)[-1:] and tokens(kind)[-1] in facts.PART_ENDINGS else None
+        return HEALTHY if whole or (tokens(kind)[-1:] and tokens(kind)[-1] in facts.PART_ENDINGS) else None
     if severity == "Info" and not whole:
         return None
     if state == "Unknown" or kind in facts.NOT_YET:
@@ -274,7 +280,12 @@ def _items(field: str, items: list[Any], kind: str) -> Iterator[Evidence]:
         if isinstance(item, dict):
             for name in facts.ITEM_STATE_FIELDS:
                 word = item.get(name)
-                if isinstance(word, str) and word and (says := _state(word, kind)) and says[0] in (DEGRADED, PROGRESSING):
+                if (
+                    isinstance(word, str)
+                    and word
+                    and (says := _state(word, kind))
+                    and says[0] in (DEGRADED, PROGRESSING)
+                ):
                     yield says[0], f"{field}: {name} is {says[1]}"
 
 

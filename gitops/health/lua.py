@@ -23,7 +23,7 @@ from gitops.model.health import ORDER, UNKNOWN, Health
 from gitops.model.objects import Object, gvk_of
 
 #: What one run may cost. The hook looks at the clock every so many instructions.
-MILLISECONDS = 50
+MILLISECONDS = 40
 INSTRUCTIONS_PER_LOOK = 20
 MEMORY_BYTES = 32 * 1024 * 1024
 
@@ -61,7 +61,14 @@ class _Script:
                 _, status, message = self.function(_to_lua(self.runtime, obj, 0, [0]))
             except _TooBigError as error:
                 return Health(UNKNOWN, str(error), rule)
-            except (lua51.LuaError, lua51.LuaMemoryError, UnicodeError, ValueError, OverflowError, MemoryError) as error:
+            except (
+                lua51.LuaError,
+                lua51.LuaMemoryError,
+                UnicodeError,
+                ValueError,
+                OverflowError,
+                MemoryError,
+            ) as error:
                 self.runtime = self.function = None
                 reason = "it needs too much memory" if isinstance(error, lua51.LuaMemoryError) else _first_line(error)
                 return Health(UNKNOWN, f"The Lua health check {self.key} failed: {reason}", rule)
@@ -106,7 +113,13 @@ def _to_lua(runtime: Any, value: Any, depth: int, count: list[int]) -> Any:
         return runtime.table_from([_to_lua(runtime, v, depth + 1, count) for v in value])
     if isinstance(value, (bool, str, float)) or value is None:
         return value
-    return float(value) if isinstance(value, int) and abs(value) > 2**31 else value if isinstance(value, int) else str(value)
+    return (
+        float(value)
+        if isinstance(value, int) and abs(value) > 2**31
+        else value
+        if isinstance(value, int)
+        else str(value)
+    )
 
 
 class LuaChecks:

@@ -27,7 +27,9 @@ def pod(obj: Object) -> Health:
     always = policy == "Always"
     annotations = section(metadata(obj), "annotations")
     if always or (annotations.get(names.IGNORE_RESTART_POLICY) == "true" and not _is_hook(obj)):
-        troubles = [text for item in _statuses(obj, "containerStatuses") if (text := _waiting_trouble(item)) is not None]
+        troubles = [
+            text for item in _statuses(obj, "containerStatuses") if (text := _waiting_trouble(item)) is not None
+        ]
         if troubles:
             return Health(DEGRADED, ", ".join(text for text in troubles if text))
     message = str(status.get("message") or "")

@@ -17,7 +17,7 @@ local function guarded(inner)
   return function(...) tick() return inner(...) end
 end
 
-local find, gsub, rep, len = string.find, string.gsub, string.rep, string.len
+local find, gsub, rep, len, sub, byte = string.find, string.gsub, string.rep, string.len, string.sub, string.byte
 
 -- The most steps that a backtracking match may take: length of the text to the power of its repetitions.
 local function bounded(inner, plain_at)
@@ -26,7 +26,7 @@ local function bounded(inner, plain_at)
     if type(text) == "number" then text = text .. "" end
     if type(text) == "string" and type(pattern) == "string" and not (plain_at and select(plain_at, ...)) then
       local _, repeats = gsub(pattern, "[%*%+%-%?]", "")
-      spent = spent + (len(text) + 1) ^ (repeats + (pattern:sub(1, 1) == "^" and 0 or 1))
+      spent = spent + (len(text) + 1) ^ (repeats + (sub(pattern, 1, 1) == "^" and 0 or 1))
       if spent > 4e6 then error("a pattern is too expensive to match", 0) end
     end
     return inner(text, pattern, ...)
@@ -45,9 +45,15 @@ local strings = {
   end,
 }
 
+local sort = table.sort
 local tables = {
   insert = guarded(table.insert), remove = guarded(table.remove), concat = guarded(table.concat),
-  sort = guarded(table.sort), maxn = guarded(table.maxn),
+  sort = function(list, ...)
+    tick()
+    if type(list) == "table" and #list > 20000 then error("table.sort has too much to sort", 0) end
+    return sort(list, ...)
+  end,
+  maxn = guarded(table.maxn),
 }
 
 local function copy(from)
@@ -74,7 +80,7 @@ end
 
 local chunk, problem = loadstring(source, "=check")
 if not chunk then error(problem, 0) end
-if source:byte(1) == 27 then error("a check must be text", 0) end
+if byte(source, 1) == 27 then error("a check must be text", 0) end
 
 return function(obj)
   setfenv(chunk, environment(obj))
@@ -86,5 +92,5 @@ return function(obj)
   if result == nil then return true, nil, nil end
   if type(result) ~= "table" then error("a check must return a table, not a " .. type(result), 0) end
   local status, message = rawget(result, "status"), rawget(result, "message")
-  return true, status ~= nil and tostring(status) or nil, message ~= nil and tostring(message):sub(1, 4096) or nil
+  return true, status ~= nil and tostring(status) or nil, message ~= nil and sub(tostring(message), 1, 4096) or nil
 end

@@ -15,6 +15,7 @@ Tests are joined with ` & ` (and) and ` | ` (or, weaker); a `!` before a test ne
     .status.items[].health=A  any item of a list; `{}` any value of a mapping
     .status.a<.spec.b         smaller, as numbers (absent: 0; the right side may be a number); `<=` and `==` likewise
     .status.a!=.status.b      the values at the two paths (or of an annotation, `@name`) are not the same
+    mixed .status.a[].b       the values at the path are not all the same
     @name=value               an annotation;  %name=value  a label
     behind                    status.observedGeneration is smaller than metadata.generation
 """
@@ -150,7 +151,12 @@ def _test(text: str) -> Test:
         inner = _test(text[1:])
         return lambda obj: not inner(obj)
     if text == "behind":
-        return _all([_field_test(".status.observedGeneration"), _test(".status.observedGeneration<.metadata.generation")])
+        return _all(
+            [_field_test(".status.observedGeneration"), _test(".status.observedGeneration<.metadata.generation")]
+        )
+    if text.startswith("mixed "):
+        path = _path(text.removeprefix("mixed "))
+        return lambda obj: len({_shown(value) for value in _values(obj, path)}) > 1
     if "!=" in text:
         return _difference_test(*text.split("!=", 1))
     if text[0] in "@%":
@@ -211,7 +217,9 @@ def _difference_test(left: str, right: str) -> Test:
     right_path = ("metadata", "annotations", right[1:]) if right.startswith("@") else _path(right)
 
     def test(obj: Object) -> bool:
-        return [_shown(value) for value in _values(obj, left_path)] != [_shown(value) for value in _values(obj, right_path)]
+        return [_shown(value) for value in _values(obj, left_path)] != [
+            _shown(value) for value in _values(obj, right_path)
+        ]
 
     return test
 

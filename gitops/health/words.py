@@ -45,7 +45,9 @@ def _word(word: str) -> str | None:
     known = _MEANING.get(word)
     if known is not None or word in facts.NOT_STATES:
         return known
-    return next((meaning for ending, meaning in facts.ENDINGS if word.endswith(ending) and len(word) > len(ending) + 2), None)
+    return next(
+        (meaning for ending, meaning in facts.ENDINGS if word.endswith(ending) and len(word) > len(ending) + 2), None
+    )
 
 
 def meaning_of(text: str) -> str | None:
