@@ -22,7 +22,7 @@ from workers.envelope import envelope
 logger = logging.getLogger("gitops.beat")
 
 
-class GitOpsScheduler(Scheduler):  # type: ignore[misc]
+class GitOpsScheduler(Scheduler):
     """One due time for each Application, kept in Redis; no entries of Celery's own.
 
     Nothing that Redis does ends the loop: while it is away there is nothing to publish to, and afterwards the leader

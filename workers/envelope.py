@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import base64
 import time
+from typing import Any
 from uuid import uuid4
 
 import orjson
 
 _EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
-_STATIC = {
+_STATIC: dict[str, Any] = {
     "lang": "py",
     "shadow": None,
     "eta": None,

@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 import threading
+from pathlib import Path
 from typing import ClassVar
 
 from gitops.observe import multiprocess
@@ -67,7 +68,7 @@ def _preload() -> None:
     gc.freeze()
 
 
-def _metrics_dir() -> os.PathLike[str]:
+def _metrics_dir() -> Path:
     return settings().data_dir / f"metrics-{os.getpid()}"
 
 
@@ -77,5 +78,5 @@ def _serve() -> None:
     from gitops.observe import serve
 
     registry = CollectorRegistry()
-    registry.register(multiprocess.WorkerCollector(_metrics_dir()))  # type: ignore[arg-type]
+    registry.register(multiprocess.WorkerCollector(_metrics_dir()))
     serve(settings().metrics_port, registry=registry)

@@ -26,7 +26,7 @@ def owner(hostname: str) -> str:
     return f"{hostname}:{os.getppid()}"
 
 
-class EngineTask(Task):  # type: ignore[misc]
+class EngineTask(Task):
     """A task that works on one application."""
 
     abstract = True

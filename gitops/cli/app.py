@@ -14,7 +14,12 @@ from gitops.errors import GitOpsError
 from gitops.model.names import REFRESH
 from gitops.model.objects import Object
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="List, get, sync, diff, wait for Applications.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="List, get, sync, diff, wait for Applications.",
+)
 
 Timeout = Annotated[float, typer.Option(help="Seconds to wait; 0: without end.")]
 
@@ -200,7 +205,8 @@ def rollback(
 def _rollback(obj: Object, entry: int | None, prune: bool) -> dict[str, Any]:
     from gitops.sync import rollback
 
-    return rollback(obj, entry, prune=prune)
+    wanted: dict[str, Any] = rollback(obj, entry, prune=prune)
+    return wanted
 
 
 @app.command("terminate-op")

@@ -221,8 +221,8 @@ class Desires:
                 result = self._render_one(app, config, target, sources, by_ref, refs, source)
                 rendered.append(result)
                 inputs[index] |= result.inputs
-                for name, paths in result.ref_inputs.items():
-                    inputs[by_ref[name]] |= paths
+                for name, read in result.ref_inputs.items():
+                    inputs[by_ref[name]] |= read
         for source, paths in zip(sources, inputs, strict=True):
             source.inputs = tuple(sorted(paths))
         return rendered
@@ -232,11 +232,13 @@ class Desires:
         by_ref: dict[str, int], refs: dict[str, Path], source: Resolved,
     ) -> Rendered:  # fmt: skip
         spec, checkout = source.source, source.checkout
-        chart_dir = None if checkout else self.charts.fetch(spec.repo_url, spec.chart, source.revision)
         if checkout:
             checkout.need(spec.path)
+            root, chart_dir = checkout.root, None
+        else:
+            root = chart_dir = self.charts.fetch(spec.repo_url, spec.chart, source.revision)
         request = RenderRequest(
-            root=checkout.root if checkout else chart_dir,
+            root=root,
             path=spec.path or ".",
             source=spec,
             env=BuildEnv(

@@ -1,0 +1,5 @@
+"""`python -m gitops.cli`."""
+
+from gitops.cli import main
+
+main()
