@@ -42,9 +42,9 @@ def render(
 ) -> None:
     """Render local directories as sources: the type is detected, or the Application's own source spec is used.
 
-    Without an Application the release name is the directory's. The repository is the Git work tree around the path; where
-    there is none, references may reach the folder beside the path, and symlinks may not leave the path. With --app, PATH
-    is the repository where it has the Application's path in it, else that path itself.
+    Without an Application the release name is the directory's. The repository is the Git work tree around the path;
+    where there is none, references may reach the folder beside the path, and symlinks may not leave the path. With
+    --app, PATH is the repository where it has the Application's path in it, else that path itself.
     """
     try:
         application = _read_app(app) if app else None
@@ -189,7 +189,8 @@ class _Dumper(yaml.CSafeDumper):
 
 def _text(dumper: yaml.CSafeDumper, data: str) -> yaml.ScalarNode:
     quoted = plain(data) is not data
-    return dumper.represent_scalar("tag:yaml.org,2002:str", data, style='"' if quoted else "|" if "\n" in data else None)
+    style = '"' if quoted else "|" if "\n" in data else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 
 
 _Dumper.add_representer(str, _text)

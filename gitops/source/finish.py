@@ -1,4 +1,4 @@
-"""From rendered objects to an Application's Manifests: lists, namespaces, duplicates, tracking (specs sections 2, 3)."""
+"""From rendered objects to an Application's Manifests: lists, namespaces, duplicates, tracking (specs 2, 3)."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def finish(
     None where the cluster does not know it (then it is treated as namespaced). `excluded(gvk)` tells what
     `resource.exclusions` keep out.
 
-    An object that appears more than once: the last one wins, at its place. An object with `generateName` alone has a key
-    whose name is made up, and is unique.
+    Of an object that appears more than once the last wins, at its place. The key of an object with `generateName` alone
+    has a name that is made up, and unique.
 
     Raises ComparisonError naming the file where an object has no kind or no name, or its metadata is no map of texts.
     """

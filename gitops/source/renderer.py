@@ -44,8 +44,8 @@ def _all_there(_path: str) -> None:
 class Renderer:
     """Renders in a small process of its own, started by exec on first use and shared by processes forked afterwards.
 
-    Thread-safe. `sandbox` is "auto" (what the kernel offers, with a log line for what it lacks) or "required" (refuse to
-    render without it). `kustomize` is the path of the warm renderer's binary, "kubectl", or "" to take the best there is.
+    Thread-safe. `sandbox` is "auto" (what the kernel offers, with a log line for what it lacks) or "required" (refuse
+    to render without it). `kustomize` is the path of the warm renderer's binary, "kubectl", or "" for the best there is.
     `temp` is where renders get a folder of their own; it is emptied after each.
     """
 
@@ -85,11 +85,11 @@ class Renderer:
         """Render one source.
 
         `need(path)` is called before a path outside the application's own is read, to materialise it in the checkout;
-        `need_ref(ref, path)` does the same for another source. `remote(base)` gives the root of a complete checkout of the
-        repository of a remote kustomize base, or raises; without it remote bases are refused. `charts(dependency)` gives
-        the local archive or folder of a chart dependency, or raises; without it a missing dependency is an error.
+        `need_ref(ref, path)` does the same for another source. `remote(base)` gives the root of a complete checkout of
+        the repository of a remote kustomize base, or raises; without it remote bases are refused. `charts(dependency)`
+        gives the local archive or folder of a chart dependency, or raises; without it a missing one is an error.
 
-        Raises RenderError (bounds, tools' errors, files), InvalidSpecError (the source spec), or what the callables raise.
+        Raises RenderError (bounds, tools, files), InvalidSpecError (the source spec), or what the callables raise.
         """
         started = time.monotonic()
         remotes: dict[str, str] = {}
@@ -125,8 +125,8 @@ class Renderer:
                 dependency = ChartDependency(item["name"], item["version"], item["repository"])
                 if charts is None:
                     raise RenderError(
-                        f"the chart's dependency {dependency.name} {dependency.version} of {dependency.repository} is not in "
-                        "its charts folder; run helm dependency build and commit the result"
+                        f"the chart's dependency {dependency.name} {dependency.version} of {dependency.repository} "
+                        "is not in its charts folder; run helm dependency build and commit the result"
                     )
                 archives[item["key"]] = str(charts(dependency))
 
@@ -346,7 +346,7 @@ class _Run:
     def _late(self) -> RenderError:
         return RenderError(f"the render took longer than {self.request.limits.wall_seconds:g} seconds")
 
-    def _died(self, process: RenderProcess) -> Exception:
+    def _died(self, process: RenderProcess) -> Exception:  # noqa: PLR0911  (one a cause)
         limits = self.request.limits
         assert self.status
         self.status.settimeout(_GRACE_SECONDS)
@@ -366,7 +366,7 @@ class _Run:
             return RenderError(f"the render used more than {limits.cpu_seconds} seconds of CPU, or was killed")
         if code in (-6, -11):
             # How C and C++ end when memory, or the stack, is refused to them.
-            return RenderError(f"the renderer crashed (signal {-code}), or needs more than {limits.memory_mib} MiB of memory")
+            return RenderError(f"the renderer crashed (signal {-code}), or needs more than {limits.memory_mib} MiB")
         if code < 0:
             return RenderError(f"the renderer crashed (signal {-code})")
         return RenderError(f"the renderer failed (exit code {code})")

@@ -139,8 +139,8 @@ class Rendered:
     origins: list[str]
     #: Helm, Kustomize, Directory or Plugin.
     source_type: str
-    #: Paths in the checkout, with the application's own path, that the render read or looked for: files, folders, and names
-    #: that did not exist. While the tree ids of these are unchanged, so is the result.
+    #: The application's own path, and all outside of it that the render read or looked for in the checkout: files,
+    #: listed folders, symlinks, and names that did not exist. While the tree ids of these are unchanged, so is the result.
     inputs: frozenset[str]
     #: The same for each `$ref`.
     ref_inputs: Mapping[str, frozenset[str]]

@@ -9,7 +9,7 @@ from gitops.source.render.errors import WrongSpec
 
 
 @lru_cache(maxsize=64)
-def compile_glob(pattern: str, *, separators: bool = False) -> re.Pattern[str]:
+def compile_glob(pattern: str, *, separators: bool = False) -> re.Pattern[str]:  # noqa: PLR0912  (one a character)
     """The pattern as a regular expression for whole paths.
 
     With `separators`, `*` and `?` stop at `/` and `**` crosses it (value files); without, all of them cross it, as the

@@ -83,7 +83,8 @@ def _check(chart: dict[str, Any], kube_version: str) -> None:
     constraint, version = parse_constraint(str(wanted)), parse_version(kube_version)
     if constraint is None or version is None or not constraint.check(version):
         raise Refused(
-            f"helm: the chart requires kubeVersion {shown(str(wanted))} which is incompatible with Kubernetes {kube_version}"
+            f"helm: the chart requires kubeVersion {shown(str(wanted))}, "
+            f"which is incompatible with Kubernetes {kube_version}"
         )
 
 

@@ -1,4 +1,4 @@
-"""A chart's files, gathered from the checkout as Helm's directory loader does, and its dependencies (specs section 2)."""
+"""A chart's files, gathered as Helm's directory loader does, and its dependencies (specs section 2)."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class _Parser:
 
     def _until(self, stop: str) -> tuple[str, str]:
         """The text up to one of `stop`, a backslash quoting, and which it was; "" at the end."""
-        out = []
+        out: list[str] = []
         while self.at < len(self.text):
             c = self.text[self.at]
             self.at += 1

@@ -82,10 +82,10 @@ def _locate(context: Context, name: str, field: str) -> tuple[Tree, str]:
         tree = context.refs[ref[1:]]
         return tree, tree.join(".", context.expand(inside).lstrip("/"), where)
     if ref.startswith("$") and inside and ref[1:].strip("{}") not in context.env:
-        raise WrongSpec(f"{where}: {shown(ref)} is neither the ref of another source of this application nor a variable")
+        raise WrongSpec(f"{where}: {shown(ref)} is neither the ref of a source of this application nor a variable")
     name = context.expand(name)
     if _URL.match(name):
-        raise WrongSpec(f"{where}: the remote file {shown(name)} is not supported; keep it in a repository and use $ref")
+        raise WrongSpec(f"{where}: the remote file {shown(name)} is not supported; keep it in Git and use $ref")
     if name.startswith("/"):
         return context.tree, context.tree.join(".", name.lstrip("/"), where)
     return context.tree, context.tree.join(context.path, name, where)

@@ -35,7 +35,7 @@ def evaluate(context: Context, spec: dict[str, Any], path: str, name: str, outpu
             raise
         raise RuntimeError(f"couldn't open import {wanted!r}: no match locally or in the library paths")
 
-    arguments = {}
+    arguments: dict[str, dict[str, str]] = {}
     for field, prefix in (("extVars", "ext"), ("tlas", "tla")):
         for variable in spec.get(field) or []:
             kind = "codes" if variable.get("code") else "vars"

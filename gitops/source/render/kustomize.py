@@ -1,4 +1,4 @@
-"""Kustomize (specs section 2): the files are gathered, edited in memory, and built by the warm renderer or by kubectl."""
+"""Kustomize (specs section 2): files are gathered, edited in memory, and built by the warm renderer or kubectl."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The files that a kustomization needs, gathered from the checkout, so that the builder itself reads none of it.
 
-Following the references ahead of the build shows what the result depends on, brings in what a lazy checkout does not have
-yet, and refuses what leads out of the repository.
+Following the references ahead of the build shows what the result depends on, brings in what a lazy checkout does not
+have yet, and refuses what leads out of the repository.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class _Walker:
         self.bundle, self.tree, self.mount, self.folder, self.where = bundle, tree, mount, folder, where
         self.changed = False
 
-    def walk(self, data: dict[str, Any]) -> None:
+    def walk(self, data: dict[str, Any]) -> None:  # noqa: PLR0912  (a list of fields)
         if data.get("helmCharts") or data.get("helmChartInflationGenerator"):
             raise Refused(f"{self.where}: helmCharts are not supported; use the chart as a source of its own")
         for field in _BASES:

@@ -1,4 +1,4 @@
-"""`.argocd-source.yaml` and `.argocd-source-<app>.yaml`: the repository's own changes to the source spec (specs section 2)."""
+"""`.argocd-source.yaml` and `.argocd-source-<app>.yaml`: the repository's changes to its source spec (specs 2)."""
 
 from __future__ import annotations
 

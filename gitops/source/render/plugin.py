@@ -1,4 +1,4 @@
-"""Plugins: a command that the operator declares in settings, run on a copy of the application's path (specs section 2)."""
+"""Plugins: a command that the operator declares in settings, run on a copy of the path (specs section 2)."""
 
 from __future__ import annotations
 

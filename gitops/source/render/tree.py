@@ -56,7 +56,7 @@ class Tree:
         self.inputs: set[str] = set()
 
     def join(self, folder: str, path: str, what: str) -> str:
-        """`path` as written in a file of `folder`; `what` says where, for the error. Raises Refused outside the root."""
+        """`path` as written in a file of `folder`; `what` says where, for errors. Raises Refused outside the root."""
         if path.startswith("/"):
             raise Refused(f"{what} is an absolute path, {shown(path)}; name it relative to {shown(folder)}")
         joined = normal(posixpath.join(folder, path))
@@ -103,7 +103,7 @@ class Tree:
 
     def _has(self, path: str) -> bool:
         path = normal(path)
-        return any(p == "." or path == p or path.startswith(p + "/") for p in self._present)
+        return any(p in (".", path) or path.startswith(p + "/") for p in self._present)
 
     def _bring(self, path: str) -> None:
         if not self._has(path):
@@ -151,7 +151,7 @@ class Tree:
         return sorted(os.listdir(real))
 
     def walk(self, folder: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
-        """Every entry below `folder` that is no folder, as (path, entry), in lexical order; symlinks are not followed."""
+        """Every entry below `folder` that is no folder, as (path, entry), in lexical order; follows no symlink."""
         real = self.locate(folder)
         if real is None or not os.path.isdir(real):
             raise Refused(f"{shown(folder)} is not a folder")
@@ -177,4 +177,4 @@ def normal(path: str) -> str:
 
 def below(path: str, folder: str) -> bool:
     """Whether `path` is `folder` or inside it."""
-    return folder == "." or path == folder or path.startswith(folder + "/")
+    return folder in (".", path) or path.startswith(folder + "/")

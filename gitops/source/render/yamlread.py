@@ -154,7 +154,7 @@ class _Composer:
         self.count = 0
         self.aliased = 0
 
-    def compose(self, parser: Any) -> Any:
+    def compose(self, parser: Any) -> Any:  # noqa: PLR0912  (flat on purpose: it runs for every value)
         """Read events up to the end of the first document."""
         stack: list[_Frame] = []
         get = parser.get_event
@@ -283,7 +283,8 @@ def _whole(value: float) -> int:
     if not exponent:
         return int(value)
     whole, _, fraction = mantissa.partition(".")
-    return int(whole + fraction) * 10 ** (int(exponent) - len(fraction))
+    power: int = 10 ** (int(exponent) - len(fraction))
+    return int(whole + fraction) * power
 
 
 def _tagged(tag: str, text: str, event: Any) -> Any:

@@ -35,7 +35,7 @@ class Policy:
 
 
 def runtime_paths() -> tuple[str, ...]:
-    """What an interpreter and its libraries need to read: no configuration, no home, no /proc, no /etc but the loader's."""
+    """What an interpreter and its libraries read: no configuration, no home, no /proc, no /etc but the loader's."""
     code = Path(__file__).resolve().parents[2]
     system = ["/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/dev/null", "/dev/urandom"]
     return (*dict.fromkeys([*system, sys.prefix, sys.base_prefix, str(code)]),)

@@ -1,4 +1,4 @@
-"""Landlock: a process gives up the file system, but for the folders it names (Linux 5.13 and newer, no privilege needed)."""
+"""Landlock: a process gives up all files but those below folders it names (Linux 5.13 or newer, unprivileged)."""
 
 from __future__ import annotations
 

@@ -12,7 +12,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-_BOOT = "import json, sys; sys.path[:0] = json.loads(sys.argv.pop(1)); from gitops.source.sandbox.zygote import main; main()"
+_BOOT = (
+    "import json, sys; sys.path[:0] = json.loads(sys.argv.pop(1)); "  # the worker's own import path
+    "from gitops.source.sandbox.zygote import main; main()"
+)
 
 
 class RenderProcess:
@@ -24,7 +27,7 @@ class RenderProcess:
         self._owner = os.getpid()
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-c", _BOOT, json.dumps([*_own_path(), *paths]), json.dumps(config)],
-            stdin=theirs,
+            stdin=theirs.fileno(),
             stdout=subprocess.DEVNULL,
             env={"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "MALLOC_ARENA_MAX": "1"},
             cwd="/",

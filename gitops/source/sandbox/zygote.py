@@ -50,7 +50,7 @@ class _Service:
 
 
 class Zygote:
-    """The loop. `run_render(channel, temp, limits)` and `run_helm(control)` are what children do after they are confined."""
+    """The loop; its state is which children and services live."""
 
     def __init__(self, control: socket.socket, config: dict[str, Any]) -> None:
         self.control = control
@@ -199,7 +199,7 @@ class Zygote:
         if config["command"]:
             os.dup2(control.fileno(), 0)
             confine(policy)
-            os.execve(config["command"][0], config["command"], config["env"])
+            os.execve(config["command"][0], config["command"], config["env"])  # noqa: S606
         from gitops.source.render.helm_service import serve
 
         os.environ.update(config["env"])

@@ -44,7 +44,9 @@ CHARTS: dict[str, dict[str, str]] = {
             "- {name: cache, version: 0.1.0, tags: [fast], import-values: [{child: exported, parent: imported}]}\n"
             "- {name: idle, version: 0.1.0, condition: idle.enabled}\n",
         ),
-        "values.yaml": "tags: {fast: true}\nstore: {port: 5432}\nidle: {enabled: false}\nglobal: {env: prod}\nimported: {}\n",
+        "values.yaml": (
+            "tags: {fast: true}\nstore: {port: 5432}\nidle: {enabled: false}\nglobal: {env: prod}\nimported: {}\n"
+        ),
         "templates/cm.yaml": _config_map("top", "  imported: {{ toYaml .Values.imported | quote }}\n"),
         **_subchart("db"),
         **_subchart("cache"),
@@ -58,7 +60,8 @@ CHARTS: dict[str, dict[str, str]] = {
         "templates/cm.yaml": _config_map(
             "tpl",
             "  a: {{ tpl .Values.greeting . | quote }}\n  b: {{ tpl (.Files.Get .Values.file) . | quote }}\n"
-            '  {{- range $p, $_ := .Files.Glob "conf/*.txt" }}\n  {{ base $p }}: {{ $.Files.Get $p | quote }}\n  {{- end }}\n'
+            '  {{- range $p, $_ := .Files.Glob "conf/*.txt" }}\n'
+            "  {{ base $p }}: {{ $.Files.Get $p | quote }}\n  {{- end }}\n"
             '  secret: {{ (.Files.Glob "conf/*").AsSecrets | quote }}\n',
         ),
     },
@@ -91,7 +94,8 @@ CHARTS: dict[str, dict[str, str]] = {
         "Chart.yaml": _chart("crds"),
         "crds/a.yaml": (
             "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: a.example.com}\n"
-            "---\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: b.example.com}\n"
+            "---\n"
+            "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: b.example.com}\n"
         ),
         "crds/more/c.yaml": (
             "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: c.example.com}\n"

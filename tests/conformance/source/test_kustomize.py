@@ -1,4 +1,4 @@
-"""The warm renderer, kubectl and the kustomize command give the same objects; the source's fields act as `kustomize edit`."""
+"""The warm renderer, kubectl and kustomize give the same objects; the source's fields act as `kustomize edit`."""
 
 from __future__ import annotations
 
@@ -26,14 +26,17 @@ FILES = {
         "      containers:\n      - {name: web, image: nginx:1.20}\n      - {name: side, image: ghcr.io/org/side}\n"
         "      volumes: [{name: s, configMap: {name: settings}}]\n"
     ),
-    "repo/base/service.yaml": "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {selector: {app: web}, on: yes}\n",
+    "repo/base/service.yaml": (
+        "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {selector: {app: web}, on: yes}\n"
+    ),
     "repo/base/app.properties": "mode=0644\n",
     "repo/base/other.txt": "two\nlines\n",
     "repo/base/settings.env": "X=1\nY=on\n",
     "repo/overlay/kustomization.yaml": (
         "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [../base]\nnamePrefix: old-\n"
         "images:\n- {name: nginx, newTag: '1.21'}\n- {name: busybox, newTag: '1'}\n"
-        "patches:\n- path: patch.yaml\n- target: {kind: Service}\n  patch: |-\n    - {op: add, path: /spec/type, value: NodePort}\n"
+        "patches:\n- path: patch.yaml\n- target: {kind: Service}\n"
+        "  patch: |-\n    - {op: add, path: /spec/type, value: NodePort}\n"
         "replacements: [{path: replacement.yaml}]\ntransformers: [transformer.yaml]\ncomponents: [../component]\n"
     ),
     "repo/overlay/patch.yaml": (
@@ -139,7 +142,8 @@ def test_labels_that_are_there_already(renderer: Renderer, repo: Path) -> None:
 def test_values_are_substituted(renderer: Renderer, repo: Path) -> None:
     objects = ours(
         renderer, repo, "base",
-        images=["nginx:$ARGOCD_APP_NAME"], commonLabels={"app-is": "${ARGOCD_APP_NAME}"}, commonAnnotations={"raw": "$X"},
+        images=["nginx:$ARGOCD_APP_NAME"], commonLabels={"app-is": "${ARGOCD_APP_NAME}"},
+        commonAnnotations={"raw": "$X"},
     )  # fmt: skip
     deployment = next(o for o in objects if o["kind"] == "Deployment")
     assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == "nginx:app"

@@ -328,7 +328,7 @@ def test_no_network(render: Render, tmp_path: Path) -> None:
     code = """
 import socket
 for name, family, kind in (("inet", socket.AF_INET, socket.SOCK_STREAM), ("udp", socket.AF_INET6, socket.SOCK_DGRAM),
-                           ("unix", socket.AF_UNIX, socket.SOCK_STREAM), ("netlink", socket.AF_NETLINK, socket.SOCK_RAW)):
+                           ("unix", socket.AF_UNIX, socket.SOCK_STREAM), ("netlink", socket.AF_NETLINK, 3)):
     try:
         socket.socket(family, kind)
         data[name] = "open"

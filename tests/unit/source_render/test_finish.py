@@ -42,7 +42,8 @@ def done(*sources: Rendered, **options: Any) -> tuple[tuple[Manifest, ...], tupl
 def test_namespaces_are_given_and_taken_away() -> None:
     found, _ = done(
         rendered(
-            obj(), obj(name="b", meta={"namespace": "own"}), obj("Namespace", meta={"namespace": "wrong"}), obj("Unknown"),
+            obj(), obj(name="b", meta={"namespace": "own"}), obj("Namespace", meta={"namespace": "wrong"}),
+            obj("Unknown"),
         )
     )  # fmt: skip
     assert [m.key.namespace for m in found] == ["prod", "own", "", "prod"]

@@ -84,9 +84,7 @@ def test_set(expression: str, start: dict[str, Any], expected: dict[str, Any]) -
     assert start == expected
 
 
-@pytest.mark.parametrize(
-    "expression", ["a", "a[b]=1", "a[-1]=1", "a[70000]=1", "a={x", ".".join("a" * 40) + "=1"]
-)
+@pytest.mark.parametrize("expression", ["a", "a[b]=1", "a[-1]=1", "a[70000]=1", "a={x", ".".join("a" * 40) + "=1"])
 def test_set_that_cannot_be_read(expression: str) -> None:
     with pytest.raises(SetError):
         parse_into(expression, {})
@@ -130,8 +128,8 @@ def test_no_kustomize_spec_does_anything_but_edit_or_refuse(spec: dict[str, Any]
     kustomization: dict[str, Any] = {"images": [{"name": "a", "newTag": "1"}], "labels": [{"pairs": {"a": "b"}}]}
     try:
         kustomize_edit.edit(kustomization, spec, {})
-    except (Refused, WrongSpec) as error:
-        assert str(error)
+    except (Refused, WrongSpec):
+        return
 
 
 @pytest.mark.parametrize(
