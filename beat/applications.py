@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import datetime
 
 from gitops.cluster import Event
 from gitops.model.names import GROUP, REFRESH
 from gitops.model.objects import Object, ObjectKey, annotations_of
-from gitops.observe import AppSummary
+from gitops.observe.applications import AppSummary, summary
 from gitops.state import State
 from gitops.state.queue import FETCH, Rank
 
@@ -62,38 +61,3 @@ class ApplicationEars:
         for tracked in desired.tracked if desired else ():
             self._state.refs.expire(tracked.url)
         return Rank.PERSON
-
-
-def summary(obj: Object) -> AppSummary:
-    """What the metrics show of an Application."""
-    meta, spec, status = obj["metadata"], obj.get("spec") or {}, obj.get("status") or {}
-    source = spec.get("source") or (spec.get("sources") or [{}])[0] or {}
-    destination = spec.get("destination") or {}
-    sync, health = status.get("sync") or {}, status.get("health") or {}
-    state = status.get("operationState") or {}
-    automated = (spec.get("syncPolicy") or {}).get("automated")
-    failed = state.get("phase") in {"Failed", "Error"}
-    errors = [str(c.get("message")) for c in status.get("conditions") or [] if str(c.get("type")).endswith("Error")]
-    return AppSummary(
-        namespace=meta["namespace"],
-        name=meta["name"],
-        project=spec.get("project") or "default",
-        repo=source.get("repoURL") or "",
-        dest_server=destination.get("server") or destination.get("name") or "",
-        dest_namespace=destination.get("namespace") or "",
-        sync_status=sync.get("status") or "Unknown",
-        health_status=health.get("status") or "Unknown",
-        operation="delete" if meta.get("deletionTimestamp") else ("sync" if state.get("phase") == "Running" else ""),
-        autosync=automated is not None and automated.get("enabled") is not False,
-        revision=sync.get("revision") or ",".join(sync.get("revisions") or []),
-        reconciled_at=_seconds(status.get("reconciledAt")),
-        health_since=_seconds(health.get("lastTransitionTime")),
-        error=(errors or [str(state.get("message") or "") if failed else ""])[-1][:300],
-    )
-
-
-def _seconds(text: str | None) -> float:
-    try:
-        return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() if text else 0.0
-    except ValueError:
-        return 0.0

@@ -17,7 +17,6 @@ from beat.leader import Leader
 from gitops.observe import metrics, probe
 from gitops.settings import settings
 from gitops.state import State
-from workers.envelope import envelope
 
 logger = logging.getLogger("gitops.beat")
 
@@ -31,7 +30,7 @@ class GitOpsScheduler(Scheduler):
 
     def setup_schedule(self) -> None:
         self.data: dict[str, Any] = {}
-        self._state = State(settings(), envelope)
+        self._state = State(settings())
         self._clock = Clock(self._state)
         self._leader = Leader(self._state, f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}")
         if settings().metrics_port:

@@ -12,7 +12,6 @@ from typing import ClassVar
 from gitops.observe import multiprocess
 from gitops.settings import settings
 from gitops.state import State
-from workers.envelope import envelope
 
 logger = logging.getLogger("gitops.worker")
 
@@ -24,7 +23,7 @@ class Parent:
 
     def __init__(self, hostname: str) -> None:
         self.worker = f"{hostname}:{os.getpid()}"
-        self.state = State(settings(), envelope)
+        self.state = State(settings())
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._live, name="alive", daemon=True)
 

@@ -11,7 +11,6 @@ from gitops.source import Renderer
 from gitops.source.options import renderer_of
 from gitops.state import State
 from workers.app import app
-from workers.envelope import envelope
 
 
 @lru_cache(maxsize=1)
@@ -23,7 +22,7 @@ def renderer() -> Renderer:
 @lru_cache(maxsize=1)
 def engine() -> Engine:
     """The engine of this process."""
-    return Engine.build(settings(), State(settings(), envelope), store_result, renderer())
+    return Engine.build(settings(), State(settings()), store_result, renderer())
 
 
 def store_result(task_id: str, outcome: dict[str, Any], *, failed: bool) -> None:

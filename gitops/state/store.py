@@ -11,6 +11,7 @@ from gitops.settings import Settings
 from gitops.state.apps import Apps
 from gitops.state.artifacts import Artifacts
 from gitops.state.due import Due
+from gitops.state.envelope import envelope
 from gitops.state.inflight import Inflight
 from gitops.state.keys import Keys
 from gitops.state.lease import Lease
@@ -40,7 +41,7 @@ def connect(url: str, timeout: float = 30.0) -> redis.Redis:
 class State:
     """What the engine keeps in Redis, by store. `envelope` makes messages as the broker carries them."""
 
-    def __init__(self, settings: Settings, envelope: Envelope, client: redis.Redis | None = None) -> None:
+    def __init__(self, settings: Settings, envelope: Envelope = envelope, client: redis.Redis | None = None) -> None:
         self.redis = client or connect(settings.redis_url.get_secret_value())
         self.keys = Keys(settings.redis_prefix)
         self.seal = Seal(settings.seal_key.get_secret_value())

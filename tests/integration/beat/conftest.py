@@ -6,7 +6,7 @@ import pytest
 
 from gitops.settings import Settings
 from gitops.state import State
-from workers.envelope import envelope
+from gitops.state.envelope import envelope
 
 
 @pytest.fixture

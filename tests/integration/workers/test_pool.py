@@ -13,8 +13,8 @@ from celery import Celery
 
 from gitops.settings import Settings
 from gitops.state import State
+from gitops.state.envelope import envelope
 from testbed.processes import ProcessGroup
-from workers.envelope import envelope
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]

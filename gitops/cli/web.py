@@ -1,0 +1,131 @@
+"""`gitops web`: webhooks, the read API and the status page, over the control cluster and Redis."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+from gitops.cluster import ClusterClient
+from gitops.errors import GitOpsError
+from gitops.model.names import GROUP, MANIFEST_GENERATE_PATHS, VERSION
+from gitops.model.objects import GVK, Object, ObjectKey
+from gitops.observe import logs
+from gitops.observe.applications import summary
+from gitops.reconcile.clusters import registry
+from gitops.reconcile.control import secret_data
+from gitops.settings import Settings, settings
+from gitops.state import State
+from gitops.state.queue import FETCH, Rank
+
+T = TypeVar("T")
+APPLICATION = GVK(GROUP, VERSION, "Application")
+#: Seconds that the list of Applications is believed: a flood of webhooks costs the API server nothing.
+_LIST_SECONDS = 2.0
+
+
+def web() -> None:
+    """Serve until SIGTERM. Settings: GITOPS_WEB_*, GITOPS_WEBHOOK_*."""
+    from gitops.web import run
+
+    logs.setup(settings().log_format, settings().log_level)
+    run(deps(settings()), settings().web_host, settings().web_port)
+
+
+def deps(settings: Settings) -> object:
+    """What the web server works with."""
+    from gitops.web import Deps
+
+    state = State(settings)
+    clusters, _control = registry(settings, state)
+    backend = Backend(state, clusters.control, settings.namespace)
+    return Deps(
+        watched=backend.watched,
+        enqueue=backend.enqueue,
+        webhook_secrets=backend.webhook_secrets,
+        applications=backend.applications,
+        application=backend.application,
+        summaries=lambda: [summary(obj) for obj in backend.applications()],
+        queues=state.queue.depths,
+        ready=backend.ready,
+        token=settings.web_token.get_secret_value(),
+        basic_auth=settings.web_basic_auth.get_secret_value(),
+        allow_unauthenticated=settings.webhook_allow_unauthenticated,
+        max_bytes=settings.webhook_max_bytes,
+        rate=settings.webhook_rate,
+    )
+
+
+class Backend:
+    """Reads the control cluster, and wishes for what a push touches."""
+
+    def __init__(self, state: State, client: ClusterClient, namespace: str) -> None:
+        self._state, self._client, self._namespace = state, client, namespace
+        self.applications = _cached(self._list, _LIST_SECONDS)
+        self.webhook_secrets = _cached(self._secrets, 10.0)
+
+    def _list(self) -> Sequence[Object]:
+        return list(self._client.list(APPLICATION, cached=True))
+
+    def _secrets(self) -> dict[str, str]:
+        found = self._client.get(ObjectKey("", "Secret", self._namespace, "argocd-secret"))
+        return secret_data(found) if found else {}
+
+    def application(self, namespace: str, name: str) -> Object | None:
+        return self._client.get(ObjectKey(GROUP, "Application", namespace, name))
+
+    def watched(self) -> Iterable[object]:
+        """What webhooks are matched against, with the paths that each render was seen to read."""
+        from gitops.web.matching import WatchedApp, WatchedSource
+
+        found = []
+        apps = self.applications()
+        ids = [f"{o['metadata']['namespace']}/{o['metadata']['name']}" for o in apps]
+        for app_id, obj, desired in zip(ids, apps, self._state.apps.desired_of(ids), strict=True):
+            spec = obj.get("spec") or {}
+            sources = spec.get("sources") or ([spec["source"]] if spec.get("source") else [])
+            inputs = [frozenset(paths[1:]) for paths in desired.inputs] if desired and not desired.error else []
+            paths = (obj["metadata"].get("annotations") or {}).get(MANIFEST_GENERATE_PATHS, "")
+            found.append(
+                WatchedApp(
+                    app_id,
+                    tuple(
+                        WatchedSource(
+                            str(source.get("repoURL") or ""),
+                            str(source.get("targetRevision") or ""),
+                            str(source.get("path") or ""),
+                            paths,
+                            inputs[n] if n < len(inputs) else None,
+                        )
+                        for n, source in enumerate(sources)
+                    ),
+                )
+            )
+        return found
+
+    def enqueue(self, app_id: str, _reason: str) -> None:
+        """A push touches the application: its repository is looked at anew, before any poll."""
+        desired = self._state.apps.desired(app_id)
+        for tracked in desired.tracked if desired else ():
+            self._state.refs.expire(tracked.url)
+        self._state.queue.want(FETCH, app_id, Rank.WEBHOOK)
+
+    def ready(self) -> None:
+        """Raises GitOpsError where Redis or the control cluster does not answer."""
+        try:
+            self._state.redis.ping()
+        except Exception as error:
+            raise GitOpsError(f"Redis does not answer ({type(error).__name__})") from None
+        self._client.discovery.server_version()
+
+
+def _cached(read: Callable[[], T], seconds: float) -> Callable[[], T]:
+    """The same answer for some seconds."""
+    kept: list[tuple[float, T]] = []
+
+    def get() -> T:
+        if not kept or time.monotonic() - kept[0][0] > seconds:
+            kept[:] = [(time.monotonic(), read())]
+        return kept[0][1]
+
+    return get
