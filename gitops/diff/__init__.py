@@ -10,6 +10,7 @@ from gitops.diff.compare import compare
 from gitops.diff.ignore import NO_RULES, IgnoreRules
 from gitops.diff.managed import removed_from_git
 from gitops.diff.mask import mask_secrets
+from gitops.diff.normalise import as_applied
 from gitops.diff.respect import respect_ignore_differences
 from gitops.diff.status import (
     ObjectResult,
@@ -33,6 +34,7 @@ __all__ = [
     "ObjectResult",
     "Verdict",
     "application_sync_status",
+    "as_applied",
     "compare",
     "compare_options",
     "header",

@@ -75,6 +75,11 @@ def is_default(name: str, value: Any) -> bool:
         return True
     if isinstance(value, dict) and all(is_default(key, inner) for key, inner in value.items()):
         return True
+    return refills(name, value)
+
+
+def refills(name: str, value: Any) -> bool:
+    """Whether the server would put `value` into field `name` again if it were taken out."""
     return any(type(value) is type(default) and value == default for default in _BY_FIELD.get(name, ()))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from gitops.diff.managed import OUR_MANAGERS, entries, owned_sets, owns
+from gitops.diff.managed import OUR_MANAGERS, FieldSet, entries, owned_sets, owns
 from gitops.diff.paths import Path, item_key, lookup
 from gitops.diff.scalars import exact
 from gitops.diff.types import Type
@@ -64,19 +64,23 @@ def would_change(
     """The paths that an apply of the target would change by the target's own doing.
 
     `live` and `predicted` are normalised, the raw ones carry managedFields. A changed field counts if the apply owns it
-    afterwards, or if it goes away and the target lacks it. What else differs came from admission webhooks. Where the
-    answer carries no managedFields, each difference counts.
+    afterwards, or if it was ours and the target no longer names it. What else differs came from admission webhooks.
+    Where the answer carries no managedFields, each difference counts.
     """
-    after = owned_sets(predicted_raw, OUR_MANAGERS, applied_only=True)
+    after = [_with_string_data(found) for found in owned_sets(predicted_raw, OUR_MANAGERS, applied_only=True)]
     before = owned_sets(live_raw, OUR_MANAGERS, applied_only=False)
     judge = bool(after) and bool(entries(predicted_raw))
     for path in delta(live, predicted, kind):
         if not judge:
             yield path
-            continue
-        stays = lookup(predicted, path)[0]
-        if stays:
-            if any(owns(field_set, path) for field_set in after):
-                yield path
-        elif not lookup(target, path)[0] and any(owns(field_set, path) for field_set in before):
+        elif lookup(predicted, path)[0] and any(owns(field_set, path) for field_set in after):
             yield path
+        elif not lookup(target, path)[1] and any(owns(field_set, path) for field_set in before):
+            yield path
+
+
+def _with_string_data(field_set: FieldSet) -> FieldSet:
+    """A Secret's stringData, which is written only, owns the data that it became."""
+    if "f:stringData" not in field_set:
+        return field_set
+    return {**field_set, "f:data": {**(field_set.get("f:data") or {}), **field_set["f:stringData"]}}

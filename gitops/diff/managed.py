@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from gitops.diff.defaults import is_default
+from gitops.diff.defaults import is_default, refills
 from gitops.diff.paths import KEY_DEFAULTS, Path, Step, item_key
 from gitops.diff.types import Type
 from gitops.model.names import FIELD_MANAGER, LAST_APPLIED
@@ -155,7 +155,7 @@ def removed_from_git(
     ]
     for field_set in owned_sets(raw, managers, applied_only=True):
         for at, value, below in _gone_of_set(field_set, target, live, ()):
-            if is_default(str(at[-1]), value):
+            if refills(str(at[-1]), value):
                 continue
             parts = list(leaves(below, value, at)) or [at]
             if not all(any(owns(other, part) for other in others) for part in parts):

@@ -68,6 +68,18 @@ def _metadata(meta: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
+def as_applied(target: Object) -> Object:
+    """The target as it should be sent: a Secret's stringData as data, since a key that leaves stringData later would
+    stay in the object (the server keeps what it became). Everything else comes back as it is.
+    """
+    group, _, kind = gvk_of(target)
+    if kind != "Secret" or group or "stringData" not in target:
+        return target
+    made = dict(target)
+    _secret(made)
+    return made
+
+
 def _secret(obj: dict[str, Any]) -> None:
     """`stringData` becomes part of `data`; null values become empty; base64 is without line breaks."""
     data: dict[str, Any] = {}

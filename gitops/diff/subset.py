@@ -111,7 +111,7 @@ class SubsetWalk:
         elif len(target) == len(live):
             for index, (wanted, value) in enumerate(zip(target, live, strict=True)):
                 self.walk(wanted, value, kind.item, (*path, index), whole=True)
-        elif kind.kind == "list" and self.builtin:
+        elif kind.kind == "list" and self.builtin and target:
             self.findings.add(Verdict.DIFFERENT, path)
         else:
             # Of a custom resource it is not known whether the list merges or is replaced.
