@@ -2,7 +2,7 @@
 
 `assess` answers for one object, by the first of these that knows: pending deletion, a user-written Lua check
 (`LuaChecks`), the rules of Kubernetes' own kinds, a specific rule of that kind (`rules/`), the generic rule that reads
-what the API conventions say (`generic`, with its table in `facts`). `application_health` makes one word of many objects.
+what the API conventions say (`generic`, with its table in `facts`). `application_health` makes one word of many.
 """
 
 from gitops.health.application import ApplicationHealth, LiveResource, application_health

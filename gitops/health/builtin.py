@@ -26,7 +26,7 @@ def _waiting(message: str) -> Health:
     return Health(PROGRESSING, message)
 
 
-def deployment(obj: Object) -> Health:
+def deployment(obj: Object) -> Health:  # noqa: PLR0911 - the rule's own order
     """apps/v1 Deployment."""
     if obj.get("apiVersion") != "apps/v1":
         return Health(UNKNOWN, f"Deployments of {obj.get('apiVersion')} are not supported; use apps/v1")
@@ -49,7 +49,7 @@ def deployment(obj: Object) -> Health:
     return Health(HEALTHY)
 
 
-def stateful_set(obj: Object) -> Health:
+def stateful_set(obj: Object) -> Health:  # noqa: PLR0911 - the rule's own order
     """apps/v1 StatefulSet."""
     if obj.get("apiVersion") != "apps/v1":
         return Health(UNKNOWN, f"StatefulSets of {obj.get('apiVersion')} are not supported; use apps/v1")

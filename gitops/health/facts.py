@@ -1,7 +1,7 @@
 """What the Kubernetes API conventions and common usage say, as tables: the knowledge of the generic rule.
 
-Sources: the Kubernetes API conventions ("Typical status properties", "Spec and Status"), kstatus (sigs.k8s.io/cli-utils:
-Reconciling and Stalled), Knative's and Cluster API's condition contracts (`severity`), GEP-1364 (Accepted, Programmed,
+Sources: the Kubernetes API conventions ("Typical status properties", "Spec and Status"), kstatus (Reconciling and
+Stalled), Knative's and Cluster API's condition contracts (`severity`), GEP-1364 (Accepted, Programmed,
 ResolvedRefs) and GEP-713 (ancestors).
 
 To teach the engine a word, add it to one row here. Words are matched without regard to case, in CamelCase, snake_case
@@ -63,9 +63,9 @@ WORDS: dict[str, frozenset[str]] = {
         duplicate err error errored erroneous errors evicted exceeded exhausted expired fail failed failing fails
         failure failures fatal fault faulted faulty forbidden illegal inaccessible incompatible inconsistent incorrect
         incomplete insufficient invalid killed limit lost malformed misconfigured misconfiguration mismatch mismatched
-        missing noncompliant nonexistent orphan orphaned offline overloaded panic partial partially problem quarantined
-        red refused reject rejected revoked rolledback stalled stuck suspect terminal terminated timeout unable unaccepted
-        unauthorized unauthenticated unavailable undeliverable unhealthy unmanaged unprogrammed unreachable
+        missing noncompliant nonexistent orphan orphaned offline overloaded panic partial partially problem
+        quarantined red refused reject rejected revoked rolledback stalled stuck suspect terminal terminated timeout
+        unable unaccepted unauthorized unauthenticated unavailable undeliverable unhealthy unmanaged unprogrammed unreachable
         unrecognized unrecoverable unresolved unresolvable unschedulable unsupported untrusted violated violation
         violations warn warning wrong"""
     ),
@@ -74,9 +74,9 @@ WORDS: dict[str, frozenset[str]] = {
         pause paused pausing standby stop stopped stopping suspend suspended suspending dehydrated shelved"""
     ),
     PROGRESSING: _words(
-        """await backoff being bootstrap build create degrading delete deleted drain incoming init install launch migrate
-        new not-yet notready ongoing partition pending prepare progress provision queue queued reconcile requested
-        restore retry retried retries rollback rollout scaleup scaledown scheduled schedule started starting
+        """await backoff being bootstrap build create degrading delete deleted drain incoming init install launch
+        migrate new not-yet notready ongoing partition pending prepare progress provision queue queued reconcile
+        requested restore retry retried retries rollback rollout scaleup scaledown scheduled schedule started starting
         stabilizing submitted submit sync transient transition uninitialized uninstalled unbound unknownyet unready
         unset unsynced upgrade update wait yellow initial pendingcreation renewal shutdown terminate"""
     ),
@@ -117,12 +117,12 @@ WHOLE = _words(
 #: Of these, the ones that sum up all others: True means that no other normal condition matters.
 SUMMARY = _words("Ready Succeeded Successful Complete Completed")
 
-#: A type that ends in one of these tells of a part as WHOLE does of the object (PredictorReady, RemoteSynced). Any other
-#: normal condition that is True is a stage passed on the way (Launched, Registered): no evidence that the way is over.
+#: A type that ends in one of these tells of a part as WHOLE does of the object (PredictorReady, RemoteSynced). Any
+#: other normal condition that is True is a stage passed on the way (Launched, Registered): no sign of its end.
 PART_ENDINGS = _words(
-    """ready available healthy succeeded successful complete completed synced synchronized accepted programmed established
-    installed reconciled deployed compliant applied resolved valid date operation promoted bound active finished
-    provisioned initialized created admitted ok"""
+    """ready available healthy succeeded successful complete completed synced synchronized accepted programmed
+    established installed reconciled deployed compliant applied resolved valid date operation promoted bound active
+    finished provisioned initialized created admitted ok"""
 )
 
 #: Condition types whose name alone would be misread; what the type says where it is True (None: says nothing).

@@ -24,7 +24,7 @@ _RANK = {word: rank for rank, word in enumerate(_WORST_FIRST)}
 _MAX_ITEMS = 256
 
 
-def assess_generic(obj: Object, group: str, kind: str) -> Health | None:
+def assess_generic(obj: Object, group: str, kind: str) -> Health | None:  # noqa: PLR0911 - one outcome each
     """The health by the API conventions; None where the kind is known to have no status."""
     status = obj.get("status")
     spec = obj.get("spec")
@@ -218,7 +218,9 @@ def _abnormal(kind: str, says_true: str, state: str, reason: str) -> str | None:
     return says_true
 
 
-def _normal(kind: str, state: str, reason: str, severity: str, message: str) -> str | None:
+def _normal(  # noqa: PLR0911 - the first clue decides
+    kind: str, state: str, reason: str, severity: str, message: str
+) -> str | None:
     """Conditions that are True when all is well."""
     whole = kind in facts.WHOLE
     if state == "True":
@@ -296,7 +298,7 @@ def _is_item_list(field: str) -> bool:
 
 
 def _inside(field: str, value: Mapping[str, Any], kind: str) -> Iterator[Evidence]:
-    """A state one level down (jobStatus.state), or two where the first is a map of reporters (statuses.<name>.state)."""
+    """A state one level down (jobStatus.state), or two where the first maps reporters (statuses.<name>.state)."""
     if value and field in facts.FAILURE_FIELDS:
         yield DEGRADED, str(value.get("message") or f"{field} is not empty")
         return

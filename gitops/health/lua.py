@@ -1,8 +1,8 @@
 """Health checks that users wrote in Lua for Argo CD, run unchanged, with no I/O and within bounds (specs section 6).
 
-A script sees the global `obj` and returns a table with `status` and `message`. It runs in Lua 5.1 (as in Argo CD) with the
-pure functions of `string`, `table`, `math` and the clock of `os`, whatever `useOpenLibs` says: nothing that could reach a
-file, a process, Python or another script is there to be opened. `sandbox.lua` holds the bounds of time.
+A script sees the global `obj` and returns a table with `status` and `message`. It runs in Lua 5.1 (as in Argo CD) with
+the pure functions of `string`, `table`, `math` and the clock of `os`, whatever `useOpenLibs` says: nothing that could
+reach a file, a process, Python or another script is there to be opened. `sandbox.lua` holds the bounds of time.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ class LuaChecks:
         return cls(scripts)
 
     def check(self, obj: Object) -> Health | None:
-        """What the object's check says; None where no check is for this kind. Errors and overrun bounds give Unknown."""
+        """What the object's check says; None where there is none. Errors and overrun bounds give Unknown."""
         group, _, kind = gvk_of(obj)
         script = self._script(group, kind)
         return script.run(obj) if script else None

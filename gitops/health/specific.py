@@ -1,8 +1,8 @@
 """Specific rules: small data entries (`rules/*.yaml`) for kinds whose API says something that no convention does.
 
 A file is a list of entries: `group` (with `*`), `source` (that API's own documentation) and `kinds`, from names
-(separated by blanks, `*` for any) to lines `tests -> Word`. The first line whose tests hold decides; where none does, the
-generic rule. `Word` is a health word, `generic`, or `none` (the kind has no health).
+(separated by blanks, `*` for any) to lines `tests -> Word`. The first line whose tests hold decides; where none does,
+the generic rule. `Word` is a health word, `generic`, or `none` (the kind has no health).
 
 Tests are joined with ` & ` (and) and ` | ` (or, weaker); a `!` before a test negates it:
 
@@ -146,7 +146,7 @@ def _all(tests: list[Test]) -> Test:
     return tests[0] if len(tests) == 1 else lambda obj: all(test(obj) for test in tests)
 
 
-def _test(text: str) -> Test:
+def _test(text: str) -> Test:  # noqa: PLR0911 - one form each
     if text.startswith("!") and not text.startswith("!="):
         inner = _test(text[1:])
         return lambda obj: not inner(obj)

@@ -23,9 +23,9 @@ def tokens(text: str) -> list[str]:
 def _meaning(text: str) -> str | None:
     words = tokens(text.replace("n't", " not"))
     joined = f" {' '.join(words)} "
-    for phrase, meaning in _PHRASES:
+    for phrase, settled in _PHRASES:
         if phrase in joined:
-            return meaning
+            return settled
     found: set[str] = set()
     negation: str | None = None
     for word in words:
@@ -35,10 +35,11 @@ def _meaning(text: str) -> str | None:
             continue
         if meaning is not None:
             if negation:
-                meaning = negation if meaning == HEALTHY else HEALTHY
-            found.add(meaning)
+                found.add(negation if meaning == HEALTHY else HEALTHY)
+            else:
+                found.add(meaning)
         negation = None
-    return next((meaning for meaning in facts.PRECEDENCE if meaning in found), None)
+    return next((word for word in facts.PRECEDENCE if word in found), None)
 
 
 def _word(word: str) -> str | None:
