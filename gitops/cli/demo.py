@@ -35,7 +35,7 @@ def demo(
 
     with (
         GitServer(ssh=False) as server,
-        local(console.print, env={"GITOPS_ALLOW_PLAIN_HTTP": "true"}) as here,
+        local(console.print, env={"GITOPS_REPO_PROTOCOLS": "https,ssh,http"}) as here,
     ):
         repo = server.create("team/samples")
         repo.from_directory(SAMPLES)

@@ -17,6 +17,7 @@ from gitops.reconcile.control import secret_data
 from gitops.settings import Settings, settings
 from gitops.state import State
 from gitops.state.queue import FETCH, Rank
+from gitops.web import Deps, WatchedApp, WatchedSource, run
 
 T = TypeVar("T")
 APPLICATION = GVK(GROUP, VERSION, "Application")
@@ -26,16 +27,12 @@ _LIST_SECONDS = 2.0
 
 def web() -> None:
     """Serve until SIGTERM. Settings: GITOPS_WEB_*, GITOPS_WEBHOOK_*."""
-    from gitops.web import run
-
     logs.setup(settings().log_format, settings().log_level)
     run(deps(settings()), settings().web_host, settings().web_port)
 
 
-def deps(settings: Settings) -> object:
+def deps(settings: Settings) -> Deps:
     """What the web server works with."""
-    from gitops.web import Deps
-
     state = State(settings)
     clusters, _control = registry(settings, state)
     backend = Backend(state, clusters.control, settings.namespace)
@@ -74,10 +71,8 @@ class Backend:
     def application(self, namespace: str, name: str) -> Object | None:
         return self._client.get(ObjectKey(GROUP, "Application", namespace, name))
 
-    def watched(self) -> Iterable[object]:
+    def watched(self) -> Iterable[WatchedApp]:
         """What webhooks are matched against, with the paths that each render was seen to read."""
-        from gitops.web.matching import WatchedApp, WatchedSource
-
         found = []
         apps = self.applications()
         ids = [f"{o['metadata']['namespace']}/{o['metadata']['name']}" for o in apps]

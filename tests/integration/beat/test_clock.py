@@ -88,6 +88,6 @@ def test_a_quiet_fleet_sends_no_message(state: State) -> None:
     clock = Clock(state)
     for tick in range(1, 61):
         clock.tick(NOW + tick * state.due.interval / 60)
-    assert clock.claims[UNCHANGED] == len(apps)
+    assert clock.claims[UNCHANGED] >= len(apps)
     assert clock.claims[PUBLISHED] == 0
     assert sum(state.queue.depths().values()) == 0
