@@ -125,7 +125,9 @@ def main() -> int:
         share = 100 * right / max(count, 1)
         reached = share >= BOUNDS[name]
         failed = failed or not reached
-        print(f"{name:20} {right}/{count} = {share:.2f} % (at least {BOUNDS[name]:g} %) {'ok' if reached else 'FAILED'}")
+        print(
+            f"{name:20} {right}/{count} = {share:.2f} % (at least {BOUNDS[name]:g} %) {'ok' if reached else 'FAILED'}"
+        )
     print("\nCases that come out differently, and why:")
     for case in found:
         if case.full != case.expected:
