@@ -1,0 +1,119 @@
+"""Kill what you like: every object is applied, no operation is left running, no message is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from redis import Redis
+
+from gitops.model.objects import ObjectKey
+from gitops.settings import Settings
+from gitops.state import State
+from testbed.world import World, eventually
+
+StartWorld = Callable[..., World]
+SETTINGS = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings}
+data: {colour: blue}
+"""
+DEPLOYMENT = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, image: "registry.example/web:1"}]}
+"""
+
+
+def state_of(world: World) -> State:
+    return State(Settings(redis_url=world.redis.url, seal_key=world.engine.env["GITOPS_SEAL_KEY"]))
+
+
+def drained(world: World) -> bool:
+    """No message waits, none is unacknowledged, and no operation is under way."""
+    state = state_of(world)
+    unacked = Redis.from_url(world.redis.url).hlen("gitops:unacked")
+    return sum(state.queue.depths().values()) == 0 and unacked == 0 and state.operations.parked() == 0
+
+
+def test_fifty_applications_with_one_of_two_workers_killed_in_the_middle(start_world: StartWorld) -> None:
+    # A short visibility timeout, so that the test need not wait minutes for the dead worker's messages.
+    world = start_world(
+        workers=2,
+        env={
+            "GITOPS_VISIBILITY_TIMEOUT": "20",
+            "GITOPS_LOCK_TTL": "18",
+            "GITOPS_HARD_TIME_LIMIT": "16",
+            "GITOPS_SOFT_TIME_LIMIT": "14",
+        },
+    )
+    names = [f"fifty-{n:02}" for n in range(50)]
+    repo = world.repo({"app/settings.yaml": SETTINGS, "app/deployment.yaml": DEPLOYMENT})
+    for name in names:
+        world.application(name, repo.http_url)
+
+    def synced() -> int:
+        return sum(world.status(name)[0] == "Synced" for name in names)
+
+    eventually(lambda: synced() >= 5, "the first applications", context=world.logs)
+    assert synced() < 50, "the kill comes in the middle"
+    world.engine.kill("worker-0")
+    eventually(
+        lambda: all(world.status(name) == ("Synced", "Healthy") for name in names),
+        "all fifty Synced and Healthy",
+        120,
+        lambda: f"{[(n, world.status(n)) for n in names if world.status(n) != ('Synced', 'Healthy')]}\n{world.logs()}",
+    )
+    for name in names:
+        assert world.live("ConfigMap", name, "settings")
+        assert world.live("Deployment", name, "web", "apps")
+        assert world.app(name)["status"]["operationState"]["phase"] == "Succeeded"
+    eventually(lambda: drained(world), "the last message", 90, lambda: str(state_of(world).queue.depths()))
+
+
+def test_an_emptied_redis_loses_nothing(start_world: StartWorld) -> None:
+    world = start_world(workers=1)
+    repo = world.repo({"app/settings.yaml": SETTINGS})
+    for name in ("empty-a", "empty-b"):
+        world.application(name, repo.http_url)
+        world.becomes(name)
+    world.redis.flushall()
+    settings = ObjectKey("", "ConfigMap", "empty-a", "settings")
+    world.client.merge_patch(settings, {"data": {"colour": "red"}})
+    eventually(
+        lambda: (world.client.get(settings) or {})["data"] == {"colour": "blue"},
+        "healing from Git and the cluster alone",
+        context=world.logs,
+    )
+    sha = repo.publish({"app/settings.yaml": SETTINGS.replace("blue", "green")}, "green")
+    world.engine.gitops("app", "refresh", "empty-b")
+    eventually(lambda: world.app("empty-b")["status"]["sync"].get("revision") == sha, "the next commit")
+
+
+def test_a_standby_beat_takes_over(start_world: StartWorld) -> None:
+    world = start_world(workers=1, beats=2, env={"GITOPS_LEASE_TTL": "3"})
+    state = state_of(world)
+    leader = eventually(state.lease.leader, "a leader")
+    first = next(b for b in world.engine.beats if "leading as" in world.engine.log(b))
+    world.engine.kill(first)
+    eventually(lambda: state.lease.leader() not in {"", leader}, "another leader", 15)
+    world.application("after-failover", world.repo({"app/settings.yaml": SETTINGS}).http_url)
+    world.becomes("after-failover")
+
+
+def test_a_worker_asked_to_end_finishes_what_it_has_begun(start_world: StartWorld) -> None:
+    world = start_world(workers=2)
+    names = [f"rolling-{n}" for n in range(10)]
+    repo = world.repo({"app/settings.yaml": SETTINGS})
+    for name in names:
+        world.application(name, repo.http_url)
+    eventually(lambda: any(world.status(n)[0] == "Synced" for n in names), "the first", context=world.logs)
+    assert world.engine.terminate("worker-0") == 0
+    for name in names:
+        world.becomes(name)
+    eventually(lambda: drained(world), "the last message", 30)
