@@ -16,5 +16,6 @@ from gitops.source.git.checkout import Checkout
 from gitops.source.git.mirrors import Mirrors
 from gitops.source.git.refs import Refs
 from gitops.source.git.signature import Signature
+from gitops.source.git.tree import PathNotFound, PathOutside
 
-__all__ = ["Checkout", "Mirrors", "Refs", "Signature"]
+__all__ = ["Checkout", "Mirrors", "PathNotFound", "PathOutside", "Refs", "Signature"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from gitops.source.disk import Entry, key
 from gitops.source.git.mirror import Mirror
-from gitops.source.git.tree import clean
+from gitops.source.git.tree import Damaged, clean
 from gitops.source.git.write import Budget, Writer
 
 if TYPE_CHECKING:
@@ -44,6 +44,9 @@ class Checkout:
             budget = Budget(self._mirrors.bounds)
             try:
                 Writer(self._mirrors, self._mirror, self.sha, self._entry.path, budget).write(path)
+            except Damaged:
+                self._mirror.discard()
+                raise
             finally:
                 self._entry.size += budget.on_disk
             self._mark(path).touch()

@@ -118,15 +118,16 @@ class Runner:
             return Result(process.returncode, bytes(out), stderr.text(), watch.fired)
 
     @contextlib.contextmanager
-    def stream(self, arguments: Sequence[str], *, git_dir: Path, stdin: bytes) -> Iterator[IO[bytes]]:
+    def stream(self, arguments: Sequence[str], *, git_dir: Path, stdin: bytes) -> Iterator[Stream]:
         """The stdout of `git arguments`, to be read while it runs;
 
         it is killed at the end of its time or of the block.
         """
         with self._started(arguments, git_dir, stdin, 0, ()) as process:
             _Drain(cast("IO[bytes]", process.stderr))
-            with _Watch(process, self.seconds):
-                yield cast("IO[bytes]", process.stdout)
+            watch = _Watch(process, self.seconds)
+            with watch:
+                yield Stream(cast("IO[bytes]", process.stdout), watch)
 
     @contextlib.contextmanager
     def _started(
@@ -179,6 +180,18 @@ class Runner:
             "GIT_PROTOCOL_FROM_USER": "0",
             **self.extra,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """The output of a running command; where it ends early, `timed_out` tells why."""
+
+    out: IO[bytes]
+    _watch: _Watch
+
+    @property
+    def timed_out(self) -> bool:
+        return self._watch.fired
 
 
 class _Watch:

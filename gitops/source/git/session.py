@@ -126,6 +126,10 @@ _EXPLANATIONS = (
         r"not exported|does not exist",
         "does not exist there, or these credentials may not see it; check the URL",
     ),
+    (
+        r"returned error: 30\d|url base from redirection",
+        "redirects to another address, where a token is not sent; use that address as repoURL",
+    ),
     (r"could not resolve", "cannot be reached: the name {host} does not resolve"),
     (r"connection refused|failed to connect|couldn't connect", "cannot be reached: {host} takes no connection"),
     (r"timed out|too slow|operation too slow", "cannot be reached: {host} did not answer in time"),
@@ -174,6 +178,9 @@ def _http(
         lines.append(f"\tsslKey = {_quote(_private(folder / 'client.key', repository.tlsClientCertKey))}")
     if repository.proxy:
         lines.append(f"\tproxy = {_quote(repository.proxy)}")
+    if repository.bearerToken or repository.forceHttpBasicAuth:
+        # git sends such a header to whatever host a redirect led to.
+        lines.append("\tfollowRedirects = false")
     if repository.bearerToken:
         lines.append(f"\textraHeader = {_quote('Authorization: Bearer ' + repository.bearerToken)}")
     elif username or password:

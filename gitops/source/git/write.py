@@ -9,11 +9,12 @@ import posixpath
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from gitops.errors import RepositoryError, SourceError
 from gitops.source.access.bounds import MIB, Bounds
 from gitops.source.git import lfs
+from gitops.source.git.command import Stream
 from gitops.source.git.mirror import Mirror
 from gitops.source.git.submodules import submodule_url
 from gitops.source.git.tree import LINK, MODULE, Damaged, Item, PathNotFound, PathOutside
@@ -153,13 +154,13 @@ class Writer:
         self._scratch.mkdir()
         pointers: list[tuple[lfs.Pointer, list[Item]]] = []
         stdin = "".join(oid + "\n" for oid in wanted).encode()
-        with self._mirror.runner.stream(["cat-file", "--batch"], git_dir=self._mirror.git_dir, stdin=stdin) as out:
+        with self._mirror.runner.stream(["cat-file", "--batch"], git_dir=self._mirror.git_dir, stdin=stdin) as stream:
             for oid, places in wanted.items():
-                if _header(out, oid, self._mirror.where) > _SMALL:
-                    self._place_copy(_copy(out, places[0].size, self._scratch / oid, self._mirror.where), places)
+                if _header(stream, oid, self._mirror.where) > _SMALL:
+                    self._place_copy(_copy(stream, places[0].size, self._scratch / oid, self._mirror.where), places)
                     continue
-                content = _exactly(out, places[0].size, self._mirror.where)
-                out.read(1)
+                content = _exactly(stream, places[0].size, self._mirror.where)
+                stream.out.read(1)
                 if self._lfs and (pointer := lfs.parse_pointer(content)):
                     pointers.append((pointer, places))
                     continue
@@ -217,27 +218,33 @@ class Writer:
         self._folders.add(folder)
 
 
-def _header(out: IO[bytes], oid: str, where: str) -> int:
+def _header(stream: Stream, oid: str, where: str) -> int:
     """The bytes of the blob that comes next in a batch."""
-    header = out.readline().split()
+    header = stream.out.readline().split()
     if len(header) != 3 or header[0] != oid.encode():
-        raise Damaged(f"the mirror of {where} is damaged on this worker, or took too long to read; it is fetched anew")
+        _ended_early(stream, where)
     return int(header[2])
 
 
-def _exactly(out: IO[bytes], size: int, where: str) -> bytes:
-    content = out.read(size)
+def _exactly(stream: Stream, size: int, where: str) -> bytes:
+    content = stream.out.read(size)
     if len(content) != size:
-        raise RepositoryError(f"a file of {where} took too long to read; it is read anew")
+        _ended_early(stream, where)
     return content
 
 
-def _copy(out: IO[bytes], size: int, target: Path, where: str) -> Path:
+def _ended_early(stream: Stream, where: str) -> NoReturn:
+    if stream.timed_out:
+        raise RepositoryError(f"the files of {where} took too long to read; they are read again")
+    raise Damaged(f"the mirror of {where} is damaged on this worker; it is fetched anew")
+
+
+def _copy(stream: Stream, size: int, target: Path, where: str) -> Path:
     """Write the content that comes next in a batch to a file, a piece at a time."""
     with target.open("wb") as file:
         for start in range(0, size, _SMALL):
-            file.write(_exactly(out, min(_SMALL, size - start), where))
-    out.read(1)
+            file.write(_exactly(stream, min(_SMALL, size - start), where))
+    stream.out.read(1)
     return target
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -62,8 +63,8 @@ def web() -> Iterator[Callable[[Responder], WebServer]]:
     """Start web servers: `web(respond)`; `respond` takes a Request and gives (status, body, headers)."""
     servers: list[WebServer] = []
 
-    def start(respond: Responder) -> WebServer:
-        servers.append(WebServer(respond))
+    def start(respond: Responder, tls: ssl.SSLContext | None = None) -> WebServer:
+        servers.append(WebServer(respond, tls))
         return servers[-1]
 
     yield start
@@ -86,7 +87,7 @@ class Request:
 class WebServer:
     """Answers by `respond(request)` on a free loopback port; `seen` holds the requests."""
 
-    def __init__(self, respond: Responder) -> None:
+    def __init__(self, respond: Responder, tls: ssl.SSLContext | None = None) -> None:
         self.seen: list[Request] = []
         outer = self
 
@@ -111,10 +112,16 @@ class WebServer:
             def log_message(self, format: str, *args: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(ThreadingHTTPServer):
+            def handle_error(self, request: object, client_address: object) -> None:
+                """A client that went away, or was refused by TLS, is no news."""
+
+        self._server = Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self.port = self._server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.port}"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def close(self) -> None:

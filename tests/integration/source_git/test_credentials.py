@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import ssl
 import stat
+from urllib.parse import quote
 
 import pytest
 
 from gitops.errors import RepositoryError
-from gitops.model.credentials import Repository
+from gitops.model.credentials import Repository, RepositoryConfig
+from gitops.source.access import Bounds
+from gitops.source.access.urls import parse_url
+from gitops.source.charts import ChartRepositories
+from gitops.source.git.session import session
 from testbed.certificates import Authority
 from testbed.gitserver import GitServer
 
@@ -47,7 +53,6 @@ def test_https_with_header_sent_at_once(make, url, ca, locked):
 
 
 def test_password_in_the_url(make, url, ca):
-    from urllib.parse import quote
 
     embedded = url.replace("https://", f"https://{USER}:{quote(PASSWORD, safe='')}@")
     refs = make(tls_certs=ca).refs(embedded)
@@ -128,7 +133,6 @@ def test_ssh_host_key_ignored_when_asked(make, ssh_url, locked):
 
 def test_credentials_follow_the_operators_rewriting(make, url, ca, tmp_path, locked):
     """git@gitlab.example.com:… is served elsewhere: the operator's insteadOf decides, the Secret's URL stays."""
-    from gitops.source.access import Bounds
 
     config = tmp_path / "operator.gitconfig"
     config.write_text(f'[url "{locked.http_url}/"]\n\tinsteadOf = https://gitlab.example.com/\n')
@@ -173,10 +177,6 @@ def test_nobody_sees_a_credential(make, url, ssh_url, ca, locked, tmp_path, monk
 
 
 def test_credential_files_are_private_while_they_live(make, url, ca, tmp_path, monkeypatch):
-    from gitops.model.credentials import RepositoryConfig
-    from gitops.source.access import Bounds
-    from gitops.source.access.urls import parse_url
-    from gitops.source.git.session import session
 
     config = RepositoryConfig(repositories=(Repository(url=url, username=USER, password=PASSWORD),), tls_certs=ca)
     bounds = Bounds()
@@ -201,7 +201,6 @@ def test_no_such_repository(make, locked, ca):
 
 
 def test_a_server_that_hangs_is_given_up(make, git_server, plain):
-    from gitops.source.access import Bounds
 
     plain.publish({"a": "b"})
     git_server.hang(plain.name)
@@ -211,3 +210,86 @@ def test_a_server_that_hangs_is_given_up(make, git_server, plain):
             make(bounds=bounds).refs(plain.http_url)
     finally:
         git_server.heal(plain.name)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("tls") / "pki")
+
+
+@pytest.fixture
+def demanding(web, authority):
+    """A server that wants a client certificate of the authority, and has neither a repository nor a chart."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority.server_cert, authority.server_key)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(authority.ca_file)
+    return web(lambda request: (404, b""), context)
+
+
+def test_tls_client_certificate(make, demanding, authority, tmp_path):
+    url, ca = f"{demanding.url}/r.git", {"127.0.0.1": authority.ca_file.read_text()}
+    certificate, key = (part.decode() for part in authority.client("deploy"))
+    entry = Repository(url=url, tlsClientCertData=certificate, tlsClientCertKey=key)
+    with pytest.raises(RepositoryError, match="does not exist there"):
+        make(entry, tls_certs=ca).refs(url)  # it was let in
+    assert demanding.seen
+    demanding.seen.clear()
+    with pytest.raises(RepositoryError):
+        make(tls_certs=ca).refs(url)
+    assert demanding.seen == []
+
+
+def test_tls_client_certificate_for_charts(demanding, authority, tmp_path):
+    certificate, key = (part.decode() for part in authority.client("deploy"))
+    entry = Repository(url=demanding.url, tlsClientCertData=certificate, tlsClientCertKey=key)
+    ca = {"127.0.0.1": authority.ca_file.read_text()}
+    for repositories, message in (((entry,), "does not exist there"), ((), "cannot be reached")):
+        config = RepositoryConfig(repositories=repositories, tls_certs=ca)
+        with pytest.raises(RepositoryError, match=message):
+            ChartRepositories(tmp_path, config).resolve(demanding.url, "web", "*")
+    with pytest.raises(RepositoryError, match="add its CA"):
+        ChartRepositories(tmp_path, RepositoryConfig(repositories=(entry,))).resolve(demanding.url, "web", "*")
+
+
+def test_proxy(make, web):
+    proxy = web(lambda request: (404, b""))
+    url = "http://git.internal.example/r.git"
+    with pytest.raises(RepositoryError):
+        make(Repository(url=url, proxy=f"http://user:pr0xy-pw@127.0.0.1:{proxy.port}")).refs(url)
+    assert proxy.seen[0].path.startswith("http://git.internal.example/r.git/info/refs")
+    proxy.seen.clear()
+    with pytest.raises(RepositoryError, match="does not resolve") as caught:
+        make(Repository(url=url, proxy=f"http://u:pr0xy-pw@127.0.0.1:{proxy.port}", noProxy=".example")).refs(url)
+    assert proxy.seen == []
+    assert "pr0xy" not in str(caught.value)
+
+
+def test_bearer_token(make, web):
+    server = web(lambda request: (404, b""))
+    url = f"{server.url}/r.git"
+    with pytest.raises(RepositoryError):
+        make(Repository(url=url, bearerToken="t0k3n")).refs(url)
+    assert server.seen[0].headers["authorization"] == "Bearer t0k3n"
+
+
+def test_a_redirect_gets_no_credentials(make, web):
+    other = web(lambda request: (401, b"", {"WWW-Authenticate": "Basic"}))
+    server = web(lambda request: (302, b"", {"Location": other.url + request.path}))
+    url = f"{server.url}/r.git"
+    with pytest.raises(RepositoryError, match="refuses the credentials"):
+        make(Repository(url=url, username=USER, password=PASSWORD)).refs(url)
+    assert other.seen
+    for entry in (
+        Repository(url=url, username=USER, password=PASSWORD, forceHttpBasicAuth=True),
+        Repository(url=url, bearerToken=PASSWORD),
+    ):
+        with pytest.raises(RepositoryError, match="redirects to another address"):
+            make(entry).refs(url)
+    assert all("authorization" not in request.headers for request in other.seen)
+
+
+def test_what_is_not_supported_says_so(make):
+    url = "https://dev.azure.com/o/p"
+    with pytest.raises(RepositoryError, match="useAzureWorkloadIdentity, which is not supported"):
+        make(Repository(url=url, useAzureWorkloadIdentity=True)).refs(url)

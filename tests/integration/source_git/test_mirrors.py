@@ -59,7 +59,17 @@ def test_an_empty_disk_is_refilled(make, plain, tmp_path):
         assert (tree.root / "a").read_text() == "1"
 
 
-def test_a_damaged_mirror_is_fetched_anew(make, plain, tmp_path):
+def _ids(mirrors, url, sha):
+    assert mirrors.tree_ids(url, sha, ["a"])["a"]
+
+
+def _files_of(mirrors, url, sha):
+    with mirrors.checkout(url, sha) as tree:
+        tree.need("a")
+
+
+@pytest.mark.parametrize("use", [_ids, _files_of])
+def test_a_damaged_mirror_is_fetched_anew(make, plain, tmp_path, use):
     sha = plain.publish({"a": "1"})
     mirrors = make()
     mirrors.ensure(plain.http_url, sha)
@@ -67,8 +77,8 @@ def test_a_damaged_mirror_is_fetched_anew(make, plain, tmp_path):
         pack.chmod(0o600)
         pack.write_bytes(b"")
     with pytest.raises(RepositoryError, match="fetched anew"):
-        mirrors.tree_ids(plain.http_url, sha, ["a"])
-    assert mirrors.tree_ids(plain.http_url, sha, ["a"])["a"]
+        use(mirrors, plain.http_url, sha)
+    use(mirrors, plain.http_url, sha)
 
 
 def test_locks_of_a_killed_fetch_are_no_obstacle(make, plain, tmp_path):

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from gitops.errors import RepositoryError
 from gitops.model.credentials import Repository, RepositoryConfig
+from gitops.settings import Settings
 from gitops.source.access import Bounds, load_repository_config, normalise, repository_for, scrub
 from gitops.source.access.github_app import installation_token
 from gitops.source.access.http import bypasses
@@ -26,7 +27,8 @@ ALL = frozenset({"https", "ssh", "http", "file", "oci"})
 @pytest.mark.parametrize(
     "url",
     [
-        "git@github.com:Org/App.git", "git@github.com:org/app", "ssh://git@github.com/org/app", "git@github.com/org/app",
+        "git@github.com:Org/App.git", "git@github.com:org/app", "ssh://git@github.com/org/app",
+        "git@github.com/org/app",
         " ssh://git@GitHub.com/org/app.git/ ",
     ],
 )  # fmt: skip
@@ -243,3 +245,11 @@ def test_github_app_with_a_wrong_key(github):
         _token(base, other)
     with pytest.raises(RepositoryError, match="not a PEM private key"):
         _token(base, "nonsense")
+
+
+def test_bounds_are_the_operators(monkeypatch):
+    monkeypatch.setenv("GITOPS_REPO_PROTOCOLS", "https, http")
+    monkeypatch.setenv("GITOPS_REPO_FETCH_MIB", "7")
+    bounds = Bounds.of(Settings())
+    assert (bounds.protocols, bounds.fetch_mib) == ({"https", "http"}, 7)
+    assert Bounds() == Bounds.of(Settings.model_construct())  # the documented defaults are those of the code
