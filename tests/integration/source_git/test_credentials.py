@@ -293,3 +293,22 @@ def test_what_is_not_supported_says_so(make):
     url = "https://dev.azure.com/o/p"
     with pytest.raises(RepositoryError, match="useAzureWorkloadIdentity, which is not supported"):
         make(Repository(url=url, useAzureWorkloadIdentity=True)).refs(url)
+
+
+def test_an_ssh_url_that_the_operator_leads_elsewhere(make, locked, tmp_path):
+    """The Application says git@gitlab.com:…, the Secret too, and a local server answers."""
+    config = tmp_path / "operator.gitconfig"
+    config.write_text(f'[url "{locked.ssh_url}/"]\n\tinsteadOf = git@gitlab.com:\n')
+    entry = Repository(url="git@gitlab.com:team/app.git", sshPrivateKey=locked.ssh_key.read_text())
+    mirrors = make(entry, known_hosts=locked.known_hosts.read_text(), bounds=Bounds(git_config_file=config))
+    sha = mirrors.refs("git@gitlab.com:team/app.git").require("main")
+    with mirrors.checkout("git@gitlab.com:team/app.git", sha) as tree:
+        tree.need("apps/web")
+        assert (tree.root / "apps/web/deploy.yaml").read_text() == "kind: Deployment\n"
+
+
+def test_the_operators_rewriting_leads_to_no_protocol_that_is_not_permitted(make, tmp_path):
+    config = tmp_path / "operator.gitconfig"
+    config.write_text('[url "file:///etc/"]\n\tinsteadOf = https://h/\n')
+    with pytest.raises(RepositoryError, match="uses file, which the operator does not permit"):
+        make(bounds=Bounds(git_config_file=config)).refs("https://h/x")
