@@ -71,11 +71,11 @@ def would_change(
     before = owned_sets(live_raw, OUR_MANAGERS, applied_only=False)
     judge = bool(after) and bool(entries(predicted_raw))
     for path in delta(live, predicted, kind):
-        if not judge:
-            yield path
-        elif lookup(predicted, path)[0] and any(owns(field_set, path) for field_set in after):
-            yield path
-        elif not lookup(target, path)[1] and any(owns(field_set, path) for field_set in before):
+        if (
+            not judge
+            or (lookup(predicted, path)[0] and any(owns(field_set, path) for field_set in after))
+            or (not lookup(target, path)[1] and any(owns(field_set, path) for field_set in before))
+        ):
             yield path
 
 

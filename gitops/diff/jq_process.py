@@ -1,6 +1,6 @@
 """jq in a process of its own, since a program that never ends cannot be stopped inside ours.
 
-`python -m gitops.diff.jq_process` is the process: it has no environment, a bound on memory, and ends with its parent.
+Run as a program this file is that process: it has no environment, a bound on memory, and ends with its parent.
 `JqProcess` is the hand on it: one a worker process, started with the first program and again after each overrun.
 """
 
@@ -66,7 +66,8 @@ class JqProcess:
             return self._child, False
         self._pid = os.getpid()
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "gitops.diff.jq_process"],
+            # By file, so that it loads jq and nothing of the engine; -P keeps this folder off its path.
+            [sys.executable, "-P", __file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

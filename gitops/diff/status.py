@@ -114,8 +114,9 @@ def orphaned(
 
 
 def _ignored(key: ObjectKey, config: OrphanedResources) -> bool:
+    """Whether an entry of `orphanedResources.ignore` matches; an empty group is the core one where a kind is named."""
     return any(
-        fnmatchcase(key.group, entry.group or "*" if not entry.group and not entry.kind else entry.group)
+        fnmatchcase(key.group, entry.group if entry.group or entry.kind else "*")
         and fnmatchcase(key.kind, entry.kind or "*")
         and fnmatchcase(key.name, entry.name or "*")
         for entry in config.ignore

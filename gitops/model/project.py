@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Self
 
+from pydantic import Field
+
 from gitops.model.application import Destination
 from gitops.model.base import ApiModel, parse
 from gitops.model.objects import Object
@@ -35,7 +37,7 @@ class OrphanedResources(ApiModel):
 
 
 class SignatureKey(ApiModel):
-    key_id: str = ""
+    key_id: str = Field("", alias="keyID")
 
 
 class DestinationServiceAccount(ApiModel):

@@ -197,7 +197,7 @@ def test_paths_stay_inside(path):
     [
         ({"server": SERVER, "name": "in-cluster"}, "has both server and name"),
         ({"namespace": "x"}, "names no cluster"),
-        ({"name": "nowhere"}, "no cluster nowhere is known"),
+        ({"name": "nowhere"}, "no cluster 'nowhere' is known"),
         ({"name": "twice"}, "2 clusters are named 'twice'"),
     ],
 )
