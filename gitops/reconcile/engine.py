@@ -160,7 +160,9 @@ class Engine:
         return Desires(
             state=self.state,
             mirrors=Mirrors(root / "git", config.repositories, allowed=allowed, project=project.name, bounds=bounds),
-            charts=ChartRepositories(root / "charts", config.repositories, project=project.name),
+            charts=ChartRepositories(
+                root / "charts", config.repositories, allowed=allowed, project=project.name, bounds=bounds
+            ),
             renderer=self.renderer,
             refs=self.refs,
             namespace=self.settings.namespace,

@@ -208,6 +208,7 @@ class Desires:
         inputs: list[set[str]] = [set() for _ in sources]
         by_ref = {s.source.ref: i for i, s in enumerate(sources) if s.source.ref}
         with ExitStack() as stack:
+            stack.enter_context(self.charts)
             for source in sources:
                 if not source.source.chart and not source.source.repo_url.startswith("oci://"):
                     self.mirrors.ensure(source.source.repo_url, source.revision)
@@ -269,7 +270,8 @@ class Desires:
 
     def _remote(self, base: RemoteBase) -> Path:
         """A remote kustomize base, through the same mirrors, and only if the project permits its repository."""
-        sha = self.mirrors.ensure(base.repo_url, self.mirrors.refs(base.repo_url).require(base.ref or "HEAD"))
+        wanted = self.mirrors.refs(base.repo_url).require(base.ref or "HEAD")
+        sha = self.mirrors.ensure(base.repo_url, wanted)
         checkout = self.mirrors.checkout(base.repo_url, sha)
         checkout.need(base.path)
         return checkout.root
