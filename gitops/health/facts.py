@@ -65,9 +65,9 @@ WORDS: dict[str, frozenset[str]] = {
         incomplete insufficient invalid killed limit lost malformed misconfigured misconfiguration mismatch mismatched
         missing noncompliant nonexistent orphan orphaned offline overloaded panic partial partially problem
         quarantined red refused reject rejected revoked rolledback stalled stuck suspect terminal terminated timeout
-        unable unaccepted unauthorized unauthenticated unavailable undeliverable unhealthy unmanaged unprogrammed unreachable
-        unrecognized unrecoverable unresolved unresolvable unschedulable unsupported untrusted violated violation
-        violations warn warning wrong"""
+        unable unaccepted unauthorized unauthenticated unavailable undeliverable unhealthy unmanaged unprogrammed
+        unreachable unrecognized unrecoverable unresolved unresolvable unschedulable unsupported untrusted
+        violated violation violations warn warning wrong"""
     ),
     SUSPENDED: _words(
         """disabled disrupting dormant frozen halted held hibernated hibernating ignored inactive manual maintenance
@@ -149,6 +149,7 @@ CONDITION_TYPES: dict[str, str | None] = {
     "Provisioned": HEALTHY,
     "Created": HEALTHY,
     "Restored": HEALTHY,
+    "Fallback": DEGRADED,
     "PartiallyInvalid": DEGRADED,
     "OverlappingFilters": DEGRADED,
 }

@@ -74,7 +74,7 @@ def find(group: str, kind: str) -> Rule | None:
 
 @lru_cache(maxsize=4096)
 def _find(group: str, kind: str) -> Rule | None:
-    exact, wild = _rules()
+    exact, wild = _RULES
     for key in ((group, kind), (group, "*")):
         if key in exact:
             return exact[key]
@@ -82,7 +82,6 @@ def _find(group: str, kind: str) -> Rule | None:
     return min(matches, key=lambda rule: rule.kind == "*", default=None)
 
 
-@lru_cache(maxsize=1)
 def _rules() -> tuple[dict[tuple[str, str], Rule], tuple[Rule, ...]]:
     exact: dict[tuple[str, str], Rule] = {}
     wild: list[Rule] = []
@@ -269,3 +268,7 @@ def _number(obj: Object, path: tuple[str, ...]) -> float:
         elif isinstance(value, str) and len(value) < 16 and value.isdecimal():
             total += int(value)
     return total
+
+
+#: Read once, when the room is imported, so that no assessment pays for it.
+_RULES = _rules()

@@ -10,7 +10,12 @@ from gitops.health.builtin import BUILTIN, SCRIPTED
 from gitops.model.health import ORDER
 
 NAMES = st.sampled_from(
-    ["conditions", "phase", "state", "status", "reason", "message", "type", "replicas", "readyReplicas", "observedGeneration", "generation", "spec", "metadata", "annotations", "containerStatuses", "items", "listeners", "parents", "environments", "error", "health", "suspend", "updateStrategy", "rollingUpdate", "partition", "loadBalancer", "ingress", "deletionTimestamp", "finalizers", "restartPolicy"]
+    [
+        *("conditions", "phase", "state", "status", "reason", "message", "type", "health", "error", "items"),
+        *("replicas", "readyReplicas", "observedGeneration", "generation", "suspend", "partition"),
+        *("spec", "metadata", "annotations", "finalizers", "deletionTimestamp", "containerStatuses"),
+        *("listeners", "parents", "environments", "updateStrategy", "rollingUpdate", "loadBalancer", "ingress"),
+    ]
 )
 LEAVES = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20),

@@ -69,7 +69,6 @@ def test_an_exact_group_comes_before_a_wildcard():
 
 
 def test_generic_only_leaves_the_specific_rules_out():
-    obj = {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": {}, "spec": {}}
-    obj["status"] = {"conditions": [{"type": "Fallback", "status": "True"}, {"type": "Ready", "status": "True"}]}
+    obj = {"apiVersion": "gloo.solo.io/v1", "kind": "Upstream", "metadata": {}, "status": {"state": 2}}
     assert assess(obj).status == "Degraded"
     assert assess(obj, generic_only=True).status == "Healthy"
