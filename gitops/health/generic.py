@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from gitops.health import facts
@@ -21,7 +22,10 @@ Evidence = tuple[str, str]
 #: What wins among the evidence of one object, worst first. A pause explains an unfinished rollout, not a failure.
 _WORST_FIRST = (DEGRADED, MISSING, SUSPENDED, PROGRESSING, UNKNOWN, HEALTHY)
 _RANK = {word: rank for rank, word in enumerate(_WORST_FIRST)}
-_MAX_ITEMS = 256
+#: An API's own lists are short (Gateway API: 64 listeners, 32 parents, 8 conditions each); more is not looked at, so that
+#: no object, however large, holds up a worker.
+_MAX_ITEMS = 128
+_MAX_CONDITIONS_OF_ITEM = 16
 
 
 def assess_generic(obj: Object, group: str, kind: str) -> Health | None:  # noqa: PLR0911 - one outcome each
@@ -128,7 +132,7 @@ def _conditions_everywhere(status: Mapping[str, Any], generation: int | None) ->
         if lists and not current:
             found.append((PROGRESSING, f"No condition in {field} is about the newest generation"))
         for conditions in current:
-            of_item, _ = _conditions(conditions[:_MAX_ITEMS], generation)
+            of_item, _ = _conditions(conditions[:_MAX_CONDITIONS_OF_ITEM], generation)
             found.extend(of_item or [(PROGRESSING, f"Waiting for conditions in {field}")])
     return found, summed_up
 
@@ -257,7 +261,7 @@ def _failed(message: str) -> bool:
 
 
 def _words_and_flags(status: Mapping[str, Any], kind: str) -> Iterator[Evidence]:
-    for field, value in status.items():
+    for field, value in islice(status.items(), _MAX_ITEMS):
         if isinstance(value, bool):
             flag = facts.FLAGS.get(field)
             says = flag[0 if value else 1] if flag else None

@@ -110,3 +110,10 @@ def test_a_new_object_waits_for_its_status_unless_its_kind_has_none():
 def test_the_answer_tells_the_rule_and_the_reason():
     found = assess(thing(conditions(("Ready", "False", "ReconcileError", "bucket not found"))))
     assert (found.rule, found.message) == ("generic/status", "bucket not found")
+
+
+def test_an_object_of_any_size_is_judged_by_its_first_part():
+    many = [{"type": f"Part{number}Ready", "status": "True"} for number in range(10_000)]
+    broken = {"type": "Ready", "status": "False", "reason": "Broken"}
+    assert assess(thing({"conditions": [*many, broken]})).status == "Healthy"
+    assert assess(thing({"conditions": [broken, *many]})).status == "Degraded"
