@@ -22,8 +22,8 @@ Evidence = tuple[str, str]
 #: What wins among the evidence of one object, worst first. A pause explains an unfinished rollout, not a failure.
 _WORST_FIRST = (DEGRADED, MISSING, SUSPENDED, PROGRESSING, UNKNOWN, HEALTHY)
 _RANK = {word: rank for rank, word in enumerate(_WORST_FIRST)}
-#: An API's own lists are short (Gateway API: 64 listeners, 32 parents, 8 conditions each); more is not looked at, so that
-#: no object, however large, holds up a worker.
+#: An API's own lists are short (Gateway API: 64 listeners, 32 parents, 8 conditions each); more is not looked at, so
+#: that no object, however large, holds up a worker.
 _MAX_ITEMS = 128
 _MAX_CONDITIONS_OF_ITEM = 16
 
