@@ -30,9 +30,13 @@ TRIGGERS: dict[str, list[dict[str, Any]]] = {
 }
 
 
+#: A line of its own where `context` names the address of a page.
+_LINK = "{{with .context.argocdUrl}}\n{{.}}/applications/{{$.app.metadata.namespace}}/{{$.app.metadata.name}}{{end}}"
+
+
 def _template(message: str, state: str = "", revision: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {
-        "message": f"{message}\n{{{{with .context.argocdUrl}}}}{{{{.}}}}/applications/{_NAME}{{{{end}}}}".strip(),
+        "message": message + _LINK,
         "email": {"subject": message.splitlines()[0]},
     }
     if state:
