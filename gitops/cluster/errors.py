@@ -32,7 +32,7 @@ class ApiError(ClusterError):
         causes: tuple[Cause, ...] = (),
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(f"{what}: {message}")
+        super().__init__(f"{what}: {' '.join(message.split())}")  # the server lists conflicts line by line
         self.what = what
         self.status = status
         self.reason = reason
