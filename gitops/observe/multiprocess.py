@@ -21,6 +21,8 @@ from prometheus_client.registry import Collector
 _ARCHIVE_PID = 0
 #: Samples kept of the dead; beyond it they are dropped, which Prometheus reads as an ordinary counter reset.
 _ARCHIVE_LIMIT = 50_000
+#: A scrape between "added to the archive" and "file removed" would count twice.
+_archiving = threading.RLock()
 
 
 def enable(directory: Path) -> None:
@@ -43,12 +45,10 @@ class WorkerCollector(Collector):
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._files = MultiProcessCollector(None, str(directory))
-        # A scrape between "added to the archive" and "file removed" would count twice.
-        self._lock = threading.Lock()
 
     def collect(self) -> Iterable[Metric]:
         """The summed metrics; the files of dead processes are archived on the way."""
-        with self._lock:
+        with _archiving:
             archive_dead(self._directory)
             return list(self._files.collect())
 
@@ -58,13 +58,14 @@ def archive_dead(directory: Path, limit: int = _ARCHIVE_LIMIT) -> int:
 
     Live gauges (`gauge_live*`) end with their process.
     """
-    gone = [path for path in directory.glob("*.db") if not _alive(_pid(path))]
-    for kind in ("counter", "histogram"):
-        files = [path for path in gone if path.name.startswith(f"{kind}_")]
-        if files:
-            _merge(directory / f"{kind}_{_ARCHIVE_PID}.db", files, limit)
-    for path in gone:
-        path.unlink(missing_ok=True)
+    with _archiving:
+        gone = [path for path in directory.glob("*.db") if not _alive(_pid(path))]
+        for kind in ("counter", "histogram"):
+            files = [path for path in gone if path.name.startswith(f"{kind}_")]
+            if files:
+                _merge(directory / f"{kind}_{_ARCHIVE_PID}.db", files, limit)
+        for path in gone:
+            path.unlink(missing_ok=True)
     return len(gone)
 
 

@@ -62,7 +62,8 @@ def test_alerts_and_dashboards_speak_only_of_series_that_the_engine_has(promtool
     known = set(metric_names(Redis.from_url(redis_url)))
     assert len(queries) > len(dashboards)
     for query in queries:
-        said = subprocess.run([promtool, "promql", "format", "--experimental", query], capture_output=True, text=True, check=False)
+        command = [promtool, "promql", "format", "--experimental", query]
+        said = subprocess.run(command, capture_output=True, text=True, check=False)
         assert said.returncode == 0, query + said.stderr
         used = set(re.findall(r"\b(?:argocd|gitops|workqueue)_[a-z0-9_]+", query))
         assert used, query

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -198,3 +199,23 @@ def test_alerts_carry_runbooks_that_exist(render):
 def test_values_that_cannot_work_are_refused_by_name(render, values, word):
     with pytest.raises(Exception, match=re.escape(word)):
         render(values)
+
+
+def test_the_readme_names_every_value_with_its_default():
+    readme = (ROOT / "helm/README.md").read_text()
+    rows = dict(re.findall(r"^\| (\S+) \| \w+ \| `(.*?)` \|", readme, re.M))
+    values = yaml.safe_load((ROOT / "helm/values.yaml").read_text())
+    for key, default in rows.items():
+        value = values
+        for part in key.split("."):
+            value = value[part]
+        assert json.loads(default) == value, key
+
+    def leaves(value, path):
+        if isinstance(value, dict) and value and path not in rows:
+            for key, inner in value.items():
+                yield from leaves(inner, f"{path}.{key}".strip("."))
+        else:
+            yield path
+
+    assert set(leaves(values, "")) == set(rows)
