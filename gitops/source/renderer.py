@@ -45,7 +45,7 @@ class Renderer:
     """Renders in a small process of its own, started by exec on first use and shared by processes forked afterwards.
 
     Thread-safe. `sandbox` is "auto" (what the kernel offers, with a log line for what it lacks) or "required" (refuse
-    to render without it). `kustomize` is the path of the warm renderer's binary, "kubectl", or "" for the best there is.
+    to render without it). `kustomize` is the path of the warm renderer's binary, "kubectl", or "" for the best here.
     `temp` is where renders get a folder of their own; it is emptied after each.
     """
 
@@ -92,7 +92,7 @@ class Renderer:
         Raises RenderError (bounds, tools, files), InvalidSpecError (the source spec), or what the callables raise.
         """
         started = time.monotonic()
-        remotes: dict[str, str] = {}
+        remotes: dict[RemoteBase, str] = {}
         archives: dict[str, str] = {}
         for _ in range(_ROUNDS):
             run = _Run(self, request, need, need_ref, remotes, archives)
@@ -109,7 +109,7 @@ class Renderer:
     def _bring(
         answer: dict[str, Any],
         remote: Callable[[RemoteBase], Path] | None,
-        remotes: dict[str, str],
+        remotes: dict[RemoteBase, str],
         charts: Callable[[ChartDependency], Path] | None,
         archives: dict[str, str],
     ) -> None:
@@ -120,7 +120,7 @@ class Renderer:
                         f"the remote base {item['url']} is not allowed here; use a base in the same repository"
                     )
                 base = RemoteBase(str(item["url"]), str(item["repo_url"]), str(item["ref"]), str(item["path"]))
-                remotes[base.url] = str(remote(base))
+                remotes[base] = str(remote(base))
             else:
                 dependency = ChartDependency(item["name"], item["version"], item["repository"])
                 if charts is None:
@@ -151,7 +151,7 @@ class Renderer:
             log.warning("the render sandbox is incomplete: no %s", "; no ".join(lacking))
         temp = self._temp or Path(tempfile.gettempdir())
         temp.mkdir(parents=True, exist_ok=True)
-        go = {"GOMAXPROCS": "2", "GOGC": "50", "PATH": "/nonexistent", "HOME": "/nonexistent"}
+        go = {"GOMAXPROCS": "2", "PATH": "/nonexistent", "HOME": "/nonexistent"}
         binary = "" if self._kustomize == "kubectl" else self._kustomize
         services = {
             "helm": {"command": [], "readable": [], "memory_mib": 768, "cpu_seconds": 86_400, "env": go},
@@ -189,7 +189,7 @@ class _Run:
         request: RenderRequest,
         need: Callable[[str], None],
         need_ref: Callable[[str, str], None] | None,
-        remotes: Mapping[str, str],
+        remotes: Mapping[RemoteBase, str],
         archives: Mapping[str, str],
     ) -> None:
         self.owner = owner
@@ -242,6 +242,8 @@ class _Run:
             "memory_mib": limits.memory_mib,
             "cpu_seconds": limits.cpu_seconds,
             "file_mib": limits.input_mib,
+            # What an operator's command leaves behind is nobody else's.
+            "reusable": not self.request.plugins,
         }
         for _ in range(2):
             process = self.owner._running()
@@ -280,7 +282,7 @@ class _Run:
             "disabled": sorted(request.disabled),
             "plugins": {name: asdict(plugin) for name, plugin in request.plugins.items()},
             "build_options": request.kustomize_build_options,
-            "remotes": dict(self.remotes),
+            "remotes": {base.url: root for base, root in self.remotes.items()},
             "charts": dict(self.archives),
             **self.owner._tools(),
         }
@@ -383,6 +385,7 @@ class _Run:
             ms=ms,
             peak=float(done["peak"]),
             source=self.source,
+            remotes=tuple(self.remotes),
         )
 
     def close(self) -> None:

@@ -140,7 +140,7 @@ class Rendered:
     #: Helm, Kustomize, Directory or Plugin.
     source_type: str
     #: The application's own path, and all outside of it that the render read or looked for in the checkout: files,
-    #: listed folders, symlinks, and names that did not exist. While the tree ids of these are unchanged, so is the result.
+    #: listed folders, symlinks, and names that did not exist. While their tree ids are unchanged, so is the result.
     inputs: frozenset[str]
     #: The same for each `$ref`.
     ref_inputs: Mapping[str, frozenset[str]]
@@ -148,5 +148,7 @@ class Rendered:
     #: Milliseconds of wall time and peak MiB of the render's own process.
     ms: float
     peak: float
+    #: The bases of other repositories that went in; a branch among their refs may move.
+    remotes: tuple[RemoteBase, ...]
     #: The source as it was rendered, `.argocd-source.yaml` applied.
     source: Source

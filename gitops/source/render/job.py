@@ -15,32 +15,35 @@ from gitops.source.render.errors import Refused, Retry, WrongSpec
 from gitops.source.render.manifests import Output
 from gitops.source.render.overrides import read_overrides
 from gitops.source.render.tree import Budget, Tree, below, normal, shown
-from gitops.source.sandbox.channel import Channel
+from gitops.source.sandbox.channel import Channel, ChannelClosed
 
 _MIB = 1 << 20
 
 
-def serve(channel: Channel, confine: Callable[[], None], temp: str) -> None:
-    """Confine this process, read one job from the channel, and answer it."""
-    channel.send({"started": True})
+def serve(channel: Channel, refused: str, temp: str) -> bool:
+    """Answer the one job that comes by the channel; `refused` says why this process may not, or nothing.
+
+    Returns whether the process is fit for another.
+    """
+    objects = b""
     try:
-        confine()
-    except OSError as error:
-        channel.receive()
-        channel.send({"error": "refused", "text": f"the render cannot be confined: {error.strerror or error}"})
-        return
-    try:
-        answer, objects = _answer(channel, temp)
-    except MemoryError:
-        answer, objects = {"error": "memory"}, b""
-    except OSError as error:
-        answer, objects = (
-            {"error": "refused", "text": f"the render process was refused: {error.strerror or error}"},
-            b"",
-        )
-    channel.send(answer)
-    if "done" in answer:
-        channel.send(objects)
+        channel.send({"started": True})
+        if refused:
+            channel.receive()
+            channel.send({"error": "refused", "text": refused})
+            return False
+        try:
+            answer, objects = _answer(channel, temp)
+        except MemoryError:
+            answer = {"error": "memory"}
+        except OSError as error:
+            answer = {"error": "refused", "text": f"the render process was refused: {error.strerror or error}"}
+        channel.send(answer)
+        if "done" in answer:
+            channel.send(objects)
+    except ChannelClosed:
+        return False
+    return "done" in answer
 
 
 def _answer(channel: Channel, temp: str) -> tuple[dict[str, Any], bytes]:

@@ -76,10 +76,17 @@ def _limits(policy: Policy) -> None:
     mib = 1 << 20
     # Private writable memory. Not the address space: Go reserves far more of it than it uses.
     _limit(resource.RLIMIT_DATA, policy.memory_mib * mib)
-    _limit(resource.RLIMIT_CPU, policy.cpu_seconds)
+    allow_cpu(policy.cpu_seconds)
     _limit(resource.RLIMIT_FSIZE, policy.file_mib * mib)
     _limit(resource.RLIMIT_NOFILE, policy.open_files)
     _limit(resource.RLIMIT_CORE, 0)
+
+
+def allow_cpu(seconds: int) -> None:
+    """Give this process so many more seconds of CPU from now on; after them it is killed."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    soft, hard = int(used.ru_utime + used.ru_stime) + seconds, resource.getrlimit(resource.RLIMIT_CPU)[1]
+    resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
 
 
 def _limit(which: int, value: int) -> None:

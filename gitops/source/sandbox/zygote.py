@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import resource
 import select
 import shutil
 import signal
@@ -24,21 +25,31 @@ from typing import Any, NoReturn
 import orjson
 
 from gitops.source.sandbox.channel import Channel
-from gitops.source.sandbox.confine import Policy, confine
+from gitops.source.sandbox.confine import Policy, allow_cpu, confine
 
 _MAX_HEADER = 1 << 17
 #: Renders at a time; further ones wait in the control socket.
 _MAX_CHILDREN = 4
 
 
+#: A child serves the renders of one checkout, so many of them, and ends when nothing came for so many seconds, or when
+#: it has grown beyond so many MiB.
+_MAX_JOBS, _IDLE_SECONDS, _MAX_RESIDENT_MIB = 100, 5.0, 96
+
+
 @dataclass
 class _Child:
     pid: int
     pidfd: int
-    deadline: float
-    status: int
+    control: socket.socket
+    #: What it was confined to: it serves nothing else.
+    key: bytes
     temp: str
+    deadline: float = 0.0
+    #: Where the end of the render that it is at will be told; None while it is idle.
+    status: int | None = None
     overdue: bool = False
+    leaving: bool = False
 
 
 @dataclass
@@ -62,11 +73,12 @@ class Zygote:
         """Serve until every holder of the other side of the control socket is gone."""
         while True:
             poller = select.poll()
-            if len(self.children) < _MAX_CHILDREN:
+            if sum(child.status is not None or child.leaving for child in self.children.values()) < _MAX_CHILDREN:
                 poller.register(self.control, select.POLLIN)
-            for pidfd in self._pidfds():
-                poller.register(pidfd, select.POLLIN)
+            for number in self._watched():
+                poller.register(number, select.POLLIN)
             events = poller.poll(self._timeout_ms())
+            self._hear({number for number, _ in events})
             self._reap()
             self._kill_overdue()
             if any(number == self.control.fileno() for number, _ in events) and not self._accept():
@@ -79,8 +91,9 @@ class Zygote:
             time.sleep(0.01)
             self._reap()
 
-    def _pidfds(self) -> list[int]:
-        return [c.pidfd for c in self.children.values()] + [s.pidfd for s in self.services.values()]
+    def _watched(self) -> list[int]:
+        told = [c.control.fileno() for c in self.children.values() if c.status is not None]
+        return told + [c.pidfd for c in self.children.values()] + [s.pidfd for s in self.services.values()]
 
     def _timeout_ms(self) -> float | None:
         idle = float(self.config["idle_seconds"])
@@ -98,7 +111,7 @@ class Zygote:
         header = orjson.loads(data)
         try:
             if header["op"] == "render":
-                self._fork_render(header, *fds)
+                self._render(header, *fds)
             elif header["op"] == "service":
                 self._forward(header["name"], fds[0])
             elif header["op"] == "kill":
@@ -113,16 +126,44 @@ class Zygote:
 
     # --- renders ---
 
-    def _fork_render(self, header: dict[str, Any], channel: int, status: int) -> None:
+    def _render(self, header: dict[str, Any], channel: int, status: int) -> None:
+        wall = header.pop("wall_seconds")
+        key = orjson.dumps(header)
+        child = next((c for c in self.children.values() if c.key == key and self._idle(c)), None)
+        for _ in range(2):
+            child = child or self._fork_render(header, key)
+            try:
+                socket.send_fds(child.control, [b"job"], [channel])
+            except OSError:
+                # It was killed while it was idle.
+                child.leaving, child = True, None
+                continue
+            child.deadline = time.monotonic() + wall
+            child.status = os.dup(status)
+            return
+
+    @staticmethod
+    def _idle(child: _Child) -> bool:
+        return child.status is None and not child.leaving and not child.overdue
+
+    def _fork_render(self, header: dict[str, Any], key: bytes) -> _Child:
+        if len(self.children) >= _MAX_CHILDREN and (idle := [c for c in self.children.values() if self._idle(c)]):
+            self._dismiss(min(idle, key=lambda c: c.deadline))
         temp = tempfile.mkdtemp(prefix="render-", dir=self.config["temp"])
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         pid = os.fork()
         if pid == 0:
-            self._in_child(lambda: self._child_render(header, channel, temp), keep={channel})
-        self.children[pid] = _Child(
-            pid, os.pidfd_open(pid), time.monotonic() + header["wall_seconds"], os.dup(status), temp
-        )
+            ours.close()
+            self._in_child(lambda: self._child_render(header, theirs, temp), keep={theirs.fileno()})
+        theirs.close()
+        child = self.children[pid] = _Child(pid, os.pidfd_open(pid), ours, key, temp)
+        return child
 
-    def _child_render(self, header: dict[str, Any], channel: int, temp: str) -> None:
+    def _dismiss(self, child: _Child) -> None:
+        child.leaving = child.overdue = True
+        _kill_group(child.pid)
+
+    def _child_render(self, header: dict[str, Any], control: socket.socket, temp: str) -> None:
         policy = Policy(
             readable=tuple(header["readable"]),
             writable=(temp,),
@@ -134,7 +175,42 @@ class Zygote:
         from gitops.source.render.job import serve
 
         os.chdir(temp)
-        serve(Channel(socket.socket(fileno=channel)), lambda: confine(policy), temp)
+        refused = _confined(policy)
+        for count in range(1, _MAX_JOBS + 1):
+            _data, fds, _flags, _address = socket.recv_fds(control, 64, 1)
+            if not fds:
+                return
+            allow_cpu(header["cpu_seconds"])
+            channel = Channel(socket.socket(fileno=fds[0]))
+            healthy = serve(channel, refused, temp)
+            for entry in os.scandir(temp):
+                shutil.rmtree(entry.path) if entry.is_dir(follow_symlinks=False) else os.unlink(entry.path)
+            stays = healthy and header["reusable"] and count < _MAX_JOBS and _resident_mib() < _MAX_RESIDENT_MIB
+            control.send(b"done" if stays else b"last")
+            channel.close()
+            if not stays:
+                return
+
+    def _hear(self, ready: set[int]) -> None:
+        """What children say when a render is done; one that is gone is reaped instead."""
+        for child in self.children.values():
+            if child.status is None or child.control.fileno() not in ready:
+                continue
+            with contextlib.suppress(OSError):
+                said = child.control.recv(16)
+                if said:
+                    child.leaving = said != b"done"
+                    self._report(child, {"code": 0, "overdue": False, "peak_mib": 0})
+                    child.deadline = time.monotonic() + _IDLE_SECONDS
+
+    @staticmethod
+    def _report(child: _Child, report: dict[str, Any]) -> None:
+        if child.status is None:
+            return
+        with contextlib.suppress(OSError):
+            os.write(child.status, orjson.dumps(report))
+        os.close(child.status)
+        child.status = None
 
     def _reap(self) -> None:
         for child in list(self.children.values()):
@@ -144,14 +220,13 @@ class Zygote:
             _kill_group(child.pid)
             del self.children[child.pid]
             os.close(child.pidfd)
+            child.control.close()
             report = {
                 "code": os.waitstatus_to_exitcode(status),
                 "overdue": child.overdue,
                 "peak_mib": usage.ru_maxrss / 1024,
             }
-            with contextlib.suppress(OSError):
-                os.write(child.status, orjson.dumps(report))
-            os.close(child.status)
+            self._report(child, report)
             shutil.rmtree(child.temp, ignore_errors=True)
         for name, service in list(self.services.items()):
             if os.waitpid(service.pid, os.WNOHANG)[0]:
@@ -161,8 +236,7 @@ class Zygote:
         now = time.monotonic()
         for child in self.children.values():
             if now >= child.deadline and not child.overdue:
-                child.overdue = True
-                _kill_group(child.pid)
+                self._dismiss(child)
         for service in self.services.values():
             if now >= service.used + self.config["idle_seconds"]:
                 _kill_group(service.pid)
@@ -228,6 +302,19 @@ class Zygote:
                 os.write(2, f"render process: {type(error).__name__}\n".encode())
         finally:
             os._exit(code)
+
+
+def _confined(policy: Policy) -> str:
+    """Confine this process; answers why it could not be, or nothing."""
+    try:
+        confine(policy)
+    except OSError as error:
+        return f"the render cannot be confined: {error.strerror or error}"
+    return ""
+
+
+def _resident_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _close_all_but(keep: set[int]) -> None:

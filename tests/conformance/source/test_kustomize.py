@@ -172,6 +172,7 @@ def test_remote_bases_come_through_the_caller(
 
     source = Source(repoURL="x", path=".")
     rendered = renderer.render(RenderRequest(tmp_path, ".", source), remote=remote)
+    assert rendered.remotes == tuple(asked)
     assert asked == [RemoteBase(url, "https://git.example.com/org/bases.git", "v1", "base")]
     assert "far-web" in [o["metadata"]["name"] for o in rendered.objects]
     with pytest.raises(GitOpsError, match="is not allowed here"):

@@ -34,11 +34,11 @@ def _worker_unharmed(render: Render, temp: Path, tmp_path_factory: pytest.TempPa
     assert _resident_mib() - before < 64
     assert time.monotonic() - started < LIMITS.wall_seconds + 20
     assert len(render(healthy).objects) == 1
-    _until(lambda: not list(temp.iterdir()))
+    _until(lambda: not [p for p in temp.rglob("*") if not p.is_dir()])
 
 
 def _until(condition: Callable[[], bool]) -> None:
-    """Renders' folders go when their process is reaped, just after the answer."""
+    """Renders' folders are emptied just after the answer."""
     deadline = time.monotonic() + 10
     while not condition():
         assert time.monotonic() < deadline
@@ -241,7 +241,7 @@ def test_a_chart_of_a_hundred_thousand_objects(render: Render, tmp_path: Path) -
 
 def test_output_that_is_too_large(render: Render, tmp_path: Path) -> None:
     write(tmp_path, {"a.jsonnet": "{apiVersion: 'v1', kind: 'ConfigMap', data: {a: std.repeat('x', 10000000)}}"})
-    fails(render, tmp_path, match="larger than 8 MiB|memory")
+    fails(render, tmp_path, match="larger than 8 MiB|memory|needs more than")
 
 
 def test_jsonnet_without_end(render: Render, tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_jsonnet_without_end(render: Render, tmp_path: Path) -> None:
 
 def test_jsonnet_that_eats_memory(render: Render, tmp_path: Path) -> None:
     write(tmp_path, {"a.jsonnet": "std.foldl(function(a, i) a + a, std.range(1, 60), 'xxxxxxxx')"})
-    fails(render, tmp_path, match="memory|CPU|longer|crashed")
+    fails(render, tmp_path, match="memory|CPU|longer|needs more than")
 
 
 def test_kustomizations_without_end(render: Render, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ APP = Application.from_object(
 def rendered(*objects: dict[str, Any]) -> Rendered:
     return Rendered(
         objects=list(objects), origins=[f"a.yaml, document {n}" for n in range(1, len(objects) + 1)],
-        source_type="Directory", inputs=frozenset(), ref_inputs={}, warnings=(), ms=0, peak=0, source=Source(),
+        source_type="Directory", inputs=frozenset(), ref_inputs={}, warnings=(), ms=0, peak=0, source=Source(), remotes=(),
     )  # fmt: skip
 
 
