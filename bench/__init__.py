@@ -1,0 +1,22 @@
+"""Benchmarks: the whole engine against a real control plane, and the parts that have a limit of their own.
+
+    python -m bench [SCENARIO...]   the engine; APPS applications (default 500), figures go to bench/results.json
+    python -m bench health          health checks alone
+    python -m bench render          rendering alone
+
+    fleet.py      what is in Git, and the Applications of it
+    raw.py        the yardstick: a bare client that applies the same objects
+    stage.py      one arrangement of control plane, Redis, Git server and engine
+    measure.py    CPU and memory of processes
+    writes.py     when objects were written and what was asked for, from the API server's audit log
+    watching.py   when one object changed, from a watch
+    scenarios/    one file for each key of results.json
+    peers.py      figures of other engines, for comparison
+    report.py     the table and results.json
+
+No figure is ever asserted: a benchmark tells, a test judges.
+"""
+
+
+class BenchError(Exception):
+    """What was to be measured did not come about; the message says what."""
