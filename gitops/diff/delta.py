@@ -64,18 +64,19 @@ def would_change(
     """The paths that an apply of the target would change by the target's own doing.
 
     `live` and `predicted` are normalised, the raw ones carry managedFields. A changed field counts if the apply owns it
-    afterwards, or if it was ours and the target no longer names it. What else differs came from admission webhooks.
-    Where the answer carries no managedFields, each difference counts.
+    afterwards, if the target names it as empty, or if it was ours and the target no longer names it. What else differs
+    came from admission webhooks. Where the answer carries no managedFields, each difference counts.
     """
     after = [_with_string_data(found) for found in owned_sets(predicted_raw, OUR_MANAGERS, applied_only=True)]
     before = owned_sets(live_raw, OUR_MANAGERS, applied_only=False)
     judge = bool(after) and bool(entries(predicted_raw))
     for path in delta(live, predicted, kind):
-        if (
-            not judge
-            or (lookup(predicted, path)[0] and any(owns(field_set, path) for field_set in after))
-            or (not lookup(target, path)[1] and any(owns(field_set, path) for field_set in before))
-        ):
+        if not judge or (lookup(predicted, path)[0] and any(owns(field_set, path) for field_set in after)):
+            yield path
+            continue
+        named, wanted = lookup(target, path)
+        # The server leaves out what is named as empty or zero, and with it who owns it.
+        if not wanted if named else any(owns(field_set, path) for field_set in before):
             yield path
 
 

@@ -54,10 +54,11 @@ def test_quantities_are_numbers():
 
 
 def test_a_custom_resource_keeps_spellings_unless_its_fields_are_known():
-    """The server stores what it was sent, so the spelling is a change; `knownTypeFields` says that it does not count."""
+    """The server stores what it was sent, so a spelling is a change; `knownTypeFields` says that it does not count."""
     target, live = custom(cpu="1000m"), custom(cpu="1")
     assert compare(target, live).verdict is Verdict.ASK
-    known = {"resource.customizations.knownTypeFields.example.com_Thing": "- field: spec.cpu\n  type: core/Quantity"}
+    fields = "- field: spec.cpu\n  type: core/Quantity"
+    known = {"resource.customizations.knownTypeFields.example.com_Thing": fields}
     assert compare(target, live, rules(known)).verdict is Verdict.SAME
 
 

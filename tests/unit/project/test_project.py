@@ -136,14 +136,32 @@ def test_a_negative_entry_alone_permits_the_rest():
         ([{"server": SERVER, "namespace": "team-*"}], SERVER, "", "kube-system", False),
         ([{"server": SERVER, "namespace": "*"}], SERVER + "/", "", "x", True),
         ([{"name": "in-cluster", "namespace": "*"}], SERVER, "", "x", True),
-        ([{"server": "*", "namespace": "*"}, {"server": "!https://prod", "namespace": "*"}], "HTTPS://PROD:443/", "", "x", False),
-        ([{"server": "*", "namespace": "*"}, {"server": "!https://prod", "namespace": "*"}], "https://dev", "", "x", True),
-        ([{"server": "*", "namespace": "*"}, {"server": "*", "namespace": "!kube-system"}], SERVER, "", "kube-system", False),
+        (
+            [{"server": "*", "namespace": "*"}, {"server": "!https://prod", "namespace": "*"}],
+            "HTTPS://PROD:443/",
+            "",
+            "x",
+            False,
+        ),
+        (
+            [{"server": "*", "namespace": "*"}, {"server": "!https://prod", "namespace": "*"}],
+            "https://dev",
+            "",
+            "x",
+            True,
+        ),
+        (
+            [{"server": "*", "namespace": "*"}, {"server": "*", "namespace": "!kube-system"}],
+            SERVER,
+            "",
+            "kube-system",
+            False,
+        ),
         ([{"server": "*", "namespace": "*"}, {"server": "*", "namespace": "!kube-system"}], SERVER, "", "other", True),
         ([{"server": "*", "namespace": "*"}, {"name": "!prod*", "namespace": "*"}], "https://x", "prod-1", "a", False),
         ([], SERVER, "", "x", False),
     ],
-)  # fmt: skip
+)
 def test_destinations(entries, server, name, namespace, permitted):
     if permitted:
         check_destination(project(destinations=entries), server, name, namespace)
