@@ -80,7 +80,7 @@ def test_a_field_of_another_manager_is_a_conflict_unless_forced(client: ClusterC
     client.apply(config_map(namespace, "a", x="theirs"), field_manager="they")
     ours = config_map(namespace, "a", x="ours")
 
-    with pytest.raises(ApiError, match='conflicts with "they": - .data.x') as caught:
+    with pytest.raises(ApiError, match=r'conflicts with "they": - .data.x') as caught:
         client.apply(ours, force=False)
 
     assert caught.value.conflict

@@ -287,6 +287,6 @@ def test_a_restarted_api_server_is_followed_again_without_a_storm() -> None:
         watches.stop()
         assert all(recorder.seen("SYNCED") <= 2 for recorder in told)  # at most one new list each
         lists = cluster.audit.events(verb="list", resource="configmaps")
-        opened = [event for event in cluster.audit.events(verb="watch", resource="configmaps")]
+        opened = cluster.audit.events(verb="watch", resource="configmaps")
         assert lists == []
         assert len(opened) <= 2 * 3 * len(told)  # two log entries each: the first, the resumed, and one after a 410
