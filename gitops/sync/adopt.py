@@ -1,9 +1,9 @@
 """Taking over objects that kubectl or Argo CD applied before, so that their fields are neither lost nor doubled.
 
 An object that was applied client-side has its fields under that tool's name in `metadata.managedFields`. Applied
-server-side by us, it would keep for ever what Git no longer names, since someone else still owns it. So the ownership is
-moved to our field manager first, by a JSON patch of managedFields (as client-go's csaupgrade does); our next apply then
-removes what is not in Git (specs section 5, client-side to server-side migration).
+server-side by us, it would keep for ever what Git no longer names, since someone else still owns it. So the ownership
+is moved to our field manager first, by a JSON patch of managedFields (as client-go's csaupgrade does); our next apply
+then removes what is not in Git (specs section 5, client-side to server-side migration).
 """
 
 from __future__ import annotations
@@ -32,13 +32,14 @@ def needs_adoption(live: Object, further: tuple[str, ...] = ()) -> bool:
 
 
 def adoption_patch(live: Object, api_version: str, further: tuple[str, ...] = ()) -> list[dict[str, Any]] | None:
-    """The JSON patch that moves the fields of the earlier appliers to our field manager; None where there is nothing to do.
+    """The JSON patch that moves the fields of the earlier appliers to our field manager; None where there is nothing
+    to do.
 
-    Takes the live object with its managedFields, the apiVersion in which we apply it, and field managers to take over from
-    besides the well-known ones. The patch is conditional on the resourceVersion: a 409 or 422 means read again.
+    Takes the live object with its managedFields, the apiVersion in which we apply it, and field managers to take over
+    from besides the well-known ones. The patch is conditional on the resourceVersion: a 409 or 422 means read again.
 
-    `before-first-apply` owns everything that was there, what controllers wrote among it; of that only becomes ours what the
-    last-applied annotation says that a person applied.
+    `before-first-apply` owns everything that was there, what controllers wrote among it; of that only becomes ours
+    what the last-applied annotation says that a person applied.
     """
     entries = _entries(live)
     taken = [entry for entry in entries if _is_foreign(entry, further)]
@@ -80,7 +81,9 @@ def unite(a: Fields, b: Fields) -> Fields:
 
 
 def intersect(a: Fields, b: Fields) -> Fields:
-    """The fields of `a` that `b` has too. Where `a` names list items by keys and `b` does not, the whole list is kept."""
+    """The fields of `a` that `b` has too. Where `a` names list items by keys and `b` does not, the whole list is
+    kept.
+    """
     result: Fields = {}
     for name, inner in a.items():
         if name in b:
@@ -95,8 +98,8 @@ def _entries(live: Object) -> list[dict[str, Any]]:
 
 
 def _is_foreign(entry: dict[str, Any], further: tuple[str, ...]) -> bool:
-    """Argo CD's entry counts by either operation, kubectl's and a named manager's only as Update (kubectl's `Apply` entry
-    has another name)."""
+    """Argo CD's entry counts by either operation, kubectl's and a named manager's only as Update (kubectl's `Apply`
+    entry has another name)."""
     if entry.get("subresource"):
         return False
     manager, operation = entry.get("manager"), entry.get("operation")

@@ -1,18 +1,16 @@
 """Making one object in the cluster as its manifest says (specs section 5, apply mechanics).
 
-Server-side apply with one field manager, always, but for Replace=true. An ordinary apply is one request: no GET, no dry run,
-no discovery. What else there is comes only where the answer, or the live object of the plan, calls for it: taking fields
-over from kubectl or Argo CD, an immutable roleRef, Force=true on an immutable field, Validate=false on an unknown one.
-All of it can be repeated: an apply that changes nothing leaves the object as it was.
+Server-side apply with one field manager, always, but for Replace=true. An ordinary apply is one request: no GET, no
+dry run, no discovery. What else there is comes only where the answer, or the live object of the plan, calls for it:
+taking fields over from kubectl or Argo CD, an immutable roleRef, Force=true on an immutable field, Validate=false on
+an unknown one. All of it can be repeated: an apply that changes nothing leaves the object as it was.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gitops.cluster import ApiError
 from gitops.errors import GitOpsError
-from gitops.model.objects import Manifest, Object, ObjectKey
+from gitops.model.objects import Manifest, Object
 from gitops.sync.adopt import adoption_patch, needs_adoption
 from gitops.sync.plan import Plan
 from gitops.sync.ports import Context, Validation
@@ -26,11 +24,8 @@ _ROLE_BINDINGS = frozenset({"RoleBinding", "ClusterRoleBinding"})
 _NEVER_DELETED = frozenset({"CustomResourceDefinition", "Namespace"})
 
 
-@dataclass(frozen=True, slots=True)
-class Recreating(Exception):  # noqa: N818  (not an error: the step waits)
-    """The object was deleted to be made again, and is not gone yet."""
-
-    key: ObjectKey
+class Recreating(Exception):
+    """Not a failure: the object was deleted to be made again, and is not gone yet."""
 
 
 def apply(task: Task, manifest: Manifest, plan: Plan, context: Context, *, whole: bool) -> Object:
@@ -123,14 +118,14 @@ def _delete_for_good(task: Task, context: Context, *, only_uid: str = "") -> Non
         context.client.delete(task.key, version=task.version, uid=uid, propagation="Background")
     still = context.client.get(task.key, version=task.version, metadata_only=True)
     if still is not None and still["metadata"].get("uid") == uid:
-        raise Recreating(task.key)
+        raise Recreating
 
 
 def _replace(task: Task, manifest: Manifest, context: Context) -> Object:
     """Replace=true: `kubectl replace` where the object is there, `kubectl create` where it is not.
 
-    With Force=true the object that was there when the plan was made is deleted first; the one that took its place since is
-    our own work, and is not deleted again.
+    With Force=true the object that was there when the plan was made is deleted first; the one that took its place
+    since is our own work, and is not deleted again.
     """
     if task.force and task.uid and task.key.kind not in _NEVER_DELETED:
         _delete_for_good(task, context, only_uid=task.uid)

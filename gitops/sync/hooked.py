@@ -1,19 +1,16 @@
 """The objects of hooks in the cluster: made once for each attempt, kept until their outcome is on record, deleted.
 
-A hook carries the mark of the attempt that made it. So a step that is repeated after a kill knows a hook that it has already
-made, and neither makes it twice nor deletes it as an old one. The hook finalizer keeps the object until its outcome is on
-record, even where a TTL or a person deletes it.
+A hook carries the mark of the attempt that made it. So a step that is repeated after a kill knows a hook that it has
+already made, and neither makes it twice nor deletes it as an old one. The hook finalizer keeps the object until its
+outcome is on record, even where a TTL or a person deletes it.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 from gitops.cluster import ApiError
 from gitops.model.names import HOOK_FINALIZER
 from gitops.model.objects import Manifest, Object, annotations_of
 from gitops.sync.apply import CONFLICT_TRIES, apply
-from gitops.sync.hooks import DeletePolicy
 from gitops.sync.plan import Plan
 from gitops.sync.ports import Context, Propagation
 from gitops.sync.task import Task
@@ -22,16 +19,21 @@ from gitops.sync.task import Task
 MARK = "gitops.engine/operation"
 
 
-@dataclass(frozen=True, slots=True)
-class OldHookThere(Exception):  # noqa: N818  (not an error: the step waits)
-    """A hook of an earlier operation has to be gone first, and is being deleted."""
-
-    task: Task
+class OldHookThere(Exception):
+    """Not a failure: a hook of an earlier operation has to be gone first, and is being deleted."""
 
 
 def mark_of(task: Task, attempt: str) -> str:
     """The mark that a hook carries: the attempt and the phase."""
     return f"{attempt}/{task.phase}"
+
+
+def clear(task: Task, plan: Plan, context: Context, attempt: str) -> bool:
+    """Delete the object that an earlier attempt left of a hook. Returns whether it is still there."""
+    live = context.client.get(task.key, version=task.version, metadata_only=True)
+    if live is None or annotations_of(live).get(MARK) == mark_of(task, attempt):
+        return False
+    return remove(task, live, context, plan.propagation)
 
 
 def start(task: Task, manifest: Manifest, plan: Plan, context: Context, attempt: str) -> Object:
@@ -44,10 +46,9 @@ def start(task: Task, manifest: Manifest, plan: Plan, context: Context, attempt:
     if live is not None and annotations_of(live).get(MARK) == mark:
         return live
     if live is not None:
-        deleting = bool(live["metadata"].get("deletionTimestamp"))
-        if deleting or DeletePolicy.BEFORE_HOOK_CREATION in task.delete_policies:
+        if live["metadata"].get("deletionTimestamp"):
             if remove(task, live, context, plan.propagation):
-                raise OldHookThere(task)
+                raise OldHookThere
         else:
             release(task, context, live)
     obj = manifest.load()

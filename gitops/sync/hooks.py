@@ -28,6 +28,7 @@ class Phase(StrEnum):
 
 SYNC_PHASES = (Phase.PRE_SYNC, Phase.SYNC, Phase.POST_SYNC, Phase.SYNC_FAIL)
 SKIP = "Skip"
+_PHASES = frozenset(str(phase) for phase in Phase)
 
 
 class DeletePolicy(StrEnum):
@@ -38,6 +39,7 @@ class DeletePolicy(StrEnum):
     BEFORE_HOOK_CREATION = "BeforeHookCreation"
 
 
+_POLICIES = frozenset(str(policy) for policy in DeletePolicy)
 _HELM_PHASES = {
     "pre-install": Phase.PRE_SYNC,
     "pre-upgrade": Phase.PRE_SYNC,
@@ -63,12 +65,13 @@ def csv(value: object) -> list[str]:
 def hook_phases(obj: Object) -> tuple[Phase, ...] | None:
     """The phases that an object is a hook of, in their order.
 
-    None: an ordinary resource. An empty tuple: not applied by anything (`Skip`, a Helm test, a hook annotation without a
-    known type). `Skip` together with a phase counts for nothing. Helm's annotation counts only where Argo's names no type.
+    None: an ordinary resource. An empty tuple: not applied by anything (`Skip`, a Helm test, a hook annotation
+    without a known type). `Skip` together with a phase counts for nothing. Helm's annotation counts only where Argo's
+    names no type.
     """
     annotations = annotations_of(obj)
     argo = csv(annotations.get(HOOK))
-    named = {entry for entry in argo if entry in Phase} | {SKIP for entry in argo if entry == SKIP}
+    named = {entry for entry in argo if entry in _PHASES} | {SKIP for entry in argo if entry == SKIP}
     if named:
         return tuple(phase for phase in Phase if phase in named)
     helm = csv(annotations.get(HELM_HOOK))
@@ -88,7 +91,7 @@ def is_hook(obj: Object) -> bool:
 def delete_policies(obj: Object) -> tuple[DeletePolicy, ...]:
     """The delete policies of a hook; where none is valid, BeforeHookCreation."""
     annotations = annotations_of(obj)
-    found = {DeletePolicy(entry) for entry in csv(annotations.get(HOOK_DELETE_POLICY)) if entry in DeletePolicy}
+    found = {DeletePolicy(entry) for entry in csv(annotations.get(HOOK_DELETE_POLICY)) if entry in _POLICIES}
     found |= {_HELM_POLICIES[e] for e in csv(annotations.get(HELM_HOOK_DELETE_POLICY)) if e in _HELM_POLICIES}
     return tuple(policy for policy in DeletePolicy if policy in found) or (DeletePolicy.BEFORE_HOOK_CREATION,)
 

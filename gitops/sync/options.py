@@ -47,7 +47,9 @@ class SyncOptions:
         return cls(_read(named or app.spec.sync_policy.sync_options))
 
     def value(self, name: str, *objects: Object | None) -> str:
-        """The value of option `name`: the first object (target, then live) that names it, else the Application's, else ""."""
+        """The value of option `name`: the first object (target, then live) that names it, else the Application's,
+        else "".
+        """
         for obj in objects:
             options = object_options(obj)
             if name in options:

@@ -8,11 +8,11 @@ from gitops.sync.hooks import Phase
 from gitops.sync.task import Task
 
 _KINDS = (
-    "Namespace NetworkPolicy ResourceQuota LimitRange PodSecurityPolicy PodDisruptionBudget ServiceAccount Secret "
-    "SecretList ConfigMap StorageClass PersistentVolume PersistentVolumeClaim CustomResourceDefinition ClusterRole "
-    "ClusterRoleList ClusterRoleBinding ClusterRoleBindingList Role RoleList RoleBinding RoleBindingList Service DaemonSet "
-    "Pod ReplicationController ReplicaSet Deployment HorizontalPodAutoscaler StatefulSet Job CronJob IngressClass Ingress "
-    "APIService"
+    "Namespace NetworkPolicy ResourceQuota LimitRange PodSecurityPolicy PodDisruptionBudget ServiceAccount "
+    "Secret SecretList ConfigMap StorageClass PersistentVolume PersistentVolumeClaim CustomResourceDefinition "
+    "ClusterRole ClusterRoleList ClusterRoleBinding ClusterRoleBindingList Role RoleList RoleBinding "
+    "RoleBindingList Service DaemonSet Pod ReplicationController ReplicaSet Deployment HorizontalPodAutoscaler "
+    "StatefulSet Job CronJob IngressClass Ingress APIService "
 )
 KIND_ORDER = {kind: position for position, kind in enumerate(_KINDS.split())}
 
@@ -30,7 +30,9 @@ def order(tasks: Sequence[Task], *, prune_last: Callable[[Task], bool]) -> list[
 
 def sort(tasks: Sequence[Task]) -> list[Task]:
     """Tasks by phase, wave, kind order and name; a Namespace or CRD moves before the first that needs it."""
-    ordered = sorted(tasks, key=lambda t: (*t.group, kind_position(t.key.kind), t.key.name, t.key.namespace, t.key.group))
+    ordered = sorted(
+        tasks, key=lambda t: (*t.group, kind_position(t.key.kind), t.key.name, t.key.namespace, t.key.group)
+    )
     ordered = _bubble(ordered, _namespace_it_makes, lambda task: task.key.namespace)
     return _bubble(ordered, lambda task: task.defines, lambda task: f"{task.key.group}|{task.key.kind}")
 

@@ -71,7 +71,9 @@ class Plan:
 
     @property
     def needs_dry_run(self) -> bool:
-        """Whether everything is tried before anything is written: it has more than one step, or a hook, or is a dry run."""
+        """Whether everything is tried before anything is written: it has more than one step, or a hook, or is a dry
+        run.
+        """
         return self.dry_run or self.multi_step or any(task.hook for task in self.tasks)
 
     def groups(self) -> Iterator[tuple[Phase, int, list[Task]]]:
@@ -118,9 +120,9 @@ def plan(
 ) -> Plan:
     """Plan one operation (specs section 5, task generation and ordering).
 
-    Takes the pairs of all keys of the Application (hooks among them), the Application, the operation's `sync` block, the
-    operation's start and the first source's revision (for generated hook names), the AppProject's verdict, and the texts of
-    SharedResourceWarning conditions.
+    Takes the pairs of all keys of the Application (hooks among them), the Application, the operation's `sync` block,
+    the operation's start and the first source's revision (for generated hook names), the AppProject's verdict, and
+    the texts of SharedResourceWarning conditions.
 
     Raises InvalidSpecError where an option's value is unknown.
     """
@@ -229,9 +231,7 @@ def _hook_task(target: Manifest, obj: Object, phase: Phase, options: SyncOptions
     )
 
 
-def _apply_task(
-    pair: Pair, obj: Object, options: SyncOptions, force: bool, adoption: tuple[str, ...] | None
-) -> Task:
+def _apply_task(pair: Pair, obj: Object, options: SyncOptions, force: bool, adoption: tuple[str, ...] | None) -> Task:
     assert pair.target is not None
     live = pair.live
     return Task(

@@ -9,10 +9,11 @@ from gitops.sync.record import PRUNE_SKIPPED, PRUNED, TaskResult
 from gitops.sync.task import Task
 
 
-def prune(task: Task, plan: Plan, context: Context) -> TaskResult:
+def prune(task: Task, plan: Plan, context: Context) -> TaskResult:  # noqa: PLR0911 - one outcome each
     """Delete one object, or say why not (specs section 5).
 
-    The UID is a precondition: an object that took its place is another one, and stays. Raises LockLost and ClusterError.
+    The UID is a precondition: an object that took its place is another one, and stays. Raises LockLost and
+    ClusterError.
     """
     if task.skip_prune:
         return TaskResult.of(PRUNE_SKIPPED, task.skip_prune, version=task.version)
@@ -24,7 +25,9 @@ def prune(task: Task, plan: Plan, context: Context) -> TaskResult:
             if live is None:
                 return _pruned(task)
             if not context.owns(live):
-                return TaskResult.of(PRUNE_SKIPPED, "ignored (no longer tracked by this application)", version=task.version)
+                return TaskResult.of(
+                    PRUNE_SKIPPED, "ignored (no longer tracked by this application)", version=task.version
+                )
         context.check_lock()
         there = context.client.delete(
             task.key, version=task.version, uid=task.uid or None, propagation=plan.propagation

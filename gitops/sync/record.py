@@ -10,6 +10,7 @@ import orjson
 
 from gitops.model.application import Application, Operation, operation_state
 from gitops.model.objects import ObjectKey
+from gitops.sync.backoff import retry_delay
 from gitops.sync.hooks import Phase
 from gitops.sync.plan import Plan
 from gitops.sync.ports import ERROR, FAILED, RUNNING, SUCCEEDED, TERMINATING
@@ -110,6 +111,11 @@ class OperationRecord:
         return self.phase in (SUCCEEDED, FAILED, ERROR)
 
     @property
+    def needs_plan(self) -> bool:
+        """Whether the next step has to be planned first: the operation is new, or a retry begins."""
+        return self.plan is None and self.retry_at is None and not self.finished and self.phase != TERMINATING
+
+    @property
     def attempt_id(self) -> str:
         """What a hook is marked with, so that a step that is repeated knows its own work."""
         return f"{self.started_at}/{self.retry_count}"
@@ -181,6 +187,11 @@ class OperationRecord:
                 images=tuple(row.get("images") or ()),
             )
         record.validated = bool(record.results)
+        if state.get("finishedAt"):
+            ended = parse_time(str(state["finishedAt"])).timestamp()
+            record.finished_at = str(state["finishedAt"])
+            record.retry_at = ended + retry_delay(record.operation.retry, record.retry_count)
+            record.retry_refresh = record.operation.retry.refresh
         return record
 
     def result(self, task: Task) -> TaskResult | None:

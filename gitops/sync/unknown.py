@@ -1,7 +1,9 @@
-"""Validate=false under server-side apply: fields that the schema does not know are left out, as the server would drop them.
+"""Validate=false under server-side apply: fields that the schema does not know are left out, as the server would drop
+them.
 
 A server-side apply is refused for an unknown field whatever `fieldValidation` says; client-side apply with
-`--validate=false` has the server ignore it. The refusal names the fields, so they are taken out and the rest is applied.
+`--validate=false` has the server ignore it. The refusal names the fields, so they are taken out and the rest is
+applied.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ def unknown_fields(message: str) -> list[str]:
 
 def without(obj: Object, paths: list[str]) -> bool:
     """Remove the fields at `paths` from an object, in place. Returns whether anything was removed."""
-    return any([_remove(obj, _STEP.findall(path)) for path in paths])
+    removed = [_remove(obj, _STEP.findall(path)) for path in paths]
+    return any(removed)
 
 
 def _remove(node: Any, steps: list[tuple[str, str]]) -> bool:
@@ -45,7 +48,11 @@ def _below(node: Any, name: str, selector: str) -> Any:
         return node[int(selector)] if int(selector) < len(node) else None
     wanted = {key: _literal(value) for key, value in _KEY.findall(selector)}
     return next(
-        (item for item in node if isinstance(item, dict) and all(item.get(k) == v for k, v in wanted.items() if k in item)),
+        (
+            item
+            for item in node
+            if isinstance(item, dict) and all(item.get(k) == v for k, v in wanted.items() if k in item)
+        ),
         None,
     )
 
