@@ -146,7 +146,7 @@ def resident(pid: int) -> dict[str, float]:
             rollup = (entry / "smaps_rollup").read_text()
         except (OSError, ValueError):
             continue
-        what = "helm service" if "libhelm" in maps else "kustomize service" if "python" not in maps else "render process"
+        what = "helm service" if "libhelm" in maps else "renders" if "python" in maps else "kustomize service"
         pss = next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
         found[what] = found.get(what, 0) + pss / 1024
     return found
@@ -169,7 +169,9 @@ def main() -> None:
         for kind in KINDS:
             peaks: list[float] = []
             taken = each(
-                paths[kind], options.seconds, lambda p, peaks=peaks: peaks.append(renderer.render(request(root, p)).peak)
+                paths[kind],
+                options.seconds,
+                lambda p, peaks=peaks: peaks.append(renderer.render(request(root, p)).peak),
             )
             _row(kind, taken, max(peaks))
             if kind == "kustomize":

@@ -20,6 +20,7 @@ import orjson
 from gitops.errors import InvalidSpecError, RenderError
 from gitops.model.application import Source
 from gitops.model.base import parse
+from gitops.source import failures
 from gitops.source.render.overrides import merge_patch
 from gitops.source.request import ChartDependency, RemoteBase, Rendered, RenderRequest
 from gitops.source.sandbox import confine
@@ -33,6 +34,8 @@ _MIB = 1 << 20
 _QUEUE_SECONDS, _GRACE_SECONDS = 120.0, 5.0
 #: How often one render may ask for remote bases or charts, each time having found more of them.
 _ROUNDS = 8
+#: How much of a render's time a service may take.
+_SERVICE_SHARE = 1 / 3
 #: Seconds after which an unused service is ended, and its memory given back.
 _SERVICE_IDLE_SECONDS = 300.0
 
@@ -228,7 +231,7 @@ class _Run:
             raise RenderError(f"the rendered objects are larger than {limits.output_mib} MiB together") from None
         except DeadlinePassed:
             self.owner._replace(process)
-            raise self._late() from None
+            raise failures.late(limits) from None
         except ChannelClosed:
             raise self._died(process) from None
         except ValueError:
@@ -312,6 +315,8 @@ class _Run:
         return _wire(self.source)
 
     def _service(self, process: RenderProcess, name: str, request: Any) -> Any:
+        # Renders queue here: one without end must leave the others some of their time.
+        share = self.request.limits.wall_seconds * _SERVICE_SHARE
         body = orjson.dumps(request)
         for _ in range(3):
             channel = Channel(process.open_service(name), max_frame=self.request.limits.output_mib * 4 * _MIB)
@@ -319,10 +324,10 @@ class _Run:
             try:
                 pid = int(channel.receive(self.deadline)["pid"])
                 channel.send(body)
-                return channel.receive(self.deadline - _GRACE_SECONDS)
+                return channel.receive(min(self.deadline - _GRACE_SECONDS, time.monotonic() + share))
             except DeadlinePassed:
                 process.kill_service(name, pid)
-                raise self._late() from None
+                raise RenderError(f"{name} took longer than {share:g} seconds") from None
             except FrameTooLarge:
                 raise RenderError(f"{name} gives more than {self.request.limits.output_mib} MiB of text") from None
             except ChannelClosed:
@@ -338,18 +343,11 @@ class _Run:
 
     def _failure(self, message: dict[str, Any]) -> Exception:
         if message["error"] == "memory":
-            return self._memory()
+            return failures.memory(self.request.limits)
         kind = InvalidSpecError if message["error"] == "spec" else RenderError
         return kind(str(message["text"]))
 
-    def _memory(self) -> RenderError:
-        return RenderError(f"the render needs more than {self.request.limits.memory_mib} MiB of memory")
-
-    def _late(self) -> RenderError:
-        return RenderError(f"the render took longer than {self.request.limits.wall_seconds:g} seconds")
-
-    def _died(self, process: RenderProcess) -> Exception:  # noqa: PLR0911  (one a cause)
-        limits = self.request.limits
+    def _died(self, process: RenderProcess) -> RenderError:
         assert self.status
         self.status.settimeout(_GRACE_SECONDS)
         try:
@@ -357,21 +355,7 @@ class _Run:
         except (OSError, ValueError):
             self.owner._replace(process)
             return RenderError("the render process ended; it is started again with the next render")
-        if report["overdue"]:
-            return self._late()
-        code = report["code"]
-        if code == -24:
-            return RenderError(f"the render used more than {limits.cpu_seconds} seconds of CPU")
-        if code == -9 and report["peak_mib"] >= limits.memory_mib * 0.9:
-            return self._memory()
-        if code == -9:
-            return RenderError(f"the render used more than {limits.cpu_seconds} seconds of CPU, or was killed")
-        if code in (-6, -11):
-            # How C and C++ end when memory, or the stack, is refused to them.
-            return RenderError(f"the renderer crashed (signal {-code}), or needs more than {limits.memory_mib} MiB")
-        if code < 0:
-            return RenderError(f"the renderer crashed (signal {-code})")
-        return RenderError(f"the renderer failed (exit code {code})")
+        return failures.ended(report, self.request.limits)
 
     def rendered(self, done: dict[str, Any], ms: float) -> Rendered:
         """The result; what the child said of itself is taken as text and numbers, nothing more."""

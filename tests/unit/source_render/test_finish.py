@@ -22,9 +22,17 @@ APP = Application.from_object(
 
 def rendered(*objects: dict[str, Any]) -> Rendered:
     return Rendered(
-        objects=list(objects), origins=[f"a.yaml, document {n}" for n in range(1, len(objects) + 1)],
-        source_type="Directory", inputs=frozenset(), ref_inputs={}, warnings=(), ms=0, peak=0, source=Source(), remotes=(),
-    )  # fmt: skip
+        objects=list(objects),
+        origins=[f"a.yaml, document {n}" for n in range(1, len(objects) + 1)],
+        source_type="Directory",
+        inputs=frozenset(),
+        ref_inputs={},
+        warnings=(),
+        ms=0,
+        peak=0,
+        source=Source(),
+        remotes=(),
+    )
 
 
 def obj(kind: str = "ConfigMap", name: str = "a", api: str = "v1", **rest: Any) -> dict[str, Any]:
