@@ -105,17 +105,29 @@ def test_an_object_that_loses_its_label_is_deleted_for_the_watch(
     assert told.known == {}
 
 
-def test_a_new_list_tells_only_the_difference(listing: ClusterClient, namespace: str, watches: Watches) -> None:
-    told = Recorder()
-    for name in ("same", "changed", "new"):
-        told.known[config_map(namespace, name).key] = listing.apply(config_map(namespace, name))["metadata"][
-            "resourceVersion"
-        ]
-    told.known[ObjectKey("", "ConfigMap", namespace, "vanished")] = "1"
-    told.known.pop(config_map(namespace, "new").key)
-    listing.apply(config_map(namespace, "changed", x="2"))
+@pytest.fixture(scope="module")
+def aged() -> Iterator[ControlPlane]:
+    """A control plane that has forgotten its past: a restarted API server knows no changes from before."""
+    with ControlPlane(controllers=False) as cluster:
+        ClusterClient(Connection.from_kubeconfig(cluster.kubeconfig)).apply(config_map("default", "past"))
+        cluster.restart_apiserver()
+        yield cluster
 
-    watches.add(told.watch(listing, namespace, resource_version="1"))  # so old that the server answers 410
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_after_410_a_new_list_tells_only_the_difference(aged: ControlPlane, streamed: bool, watches: Watches) -> None:
+    client = ClusterClient(Connection.from_kubeconfig(aged.kubeconfig))
+    client.transport.streaming_lists = streamed
+    namespace = aged.create_namespace(f"difference-{streamed}".lower())
+    told = Recorder()
+    for name in ("same", "changed"):
+        manifest = config_map(namespace, name)
+        told.known[manifest.key] = client.apply(manifest)["metadata"]["resourceVersion"]
+    told.known[ObjectKey("", "ConfigMap", namespace, "vanished")] = "1"
+    client.apply(config_map(namespace, "changed", x="2"))
+    client.apply(config_map(namespace, "new"))
+
+    watches.add(told.watch(client, namespace, resource_version="1"))
 
     told.until("DELETED", "vanished")
     wait_until(lambda: told.events[-1].type == "SYNCED", 60, "the list is complete")
