@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
@@ -21,6 +22,7 @@ from gitops.errors import InvalidSpecError, RenderError
 from gitops.model.application import Source
 from gitops.model.base import parse
 from gitops.source import failures
+from gitops.source.git.tree import PathNotFound
 from gitops.source.render.overrides import merge_patch
 from gitops.source.request import ChartDependency, RemoteBase, Rendered, RenderRequest
 from gitops.source.sandbox import confine
@@ -292,12 +294,13 @@ class _Run:
 
     def _answer(self, message: dict[str, Any], process: RenderProcess) -> Any:
         try:
-            if "need" in message:
-                self.need(str(message["need"]))
-                return {"answer": True}
-            if "need_ref" in message:
-                if self.need_ref:
-                    self.need_ref(str(message["need_ref"]), str(message["path"]))
+            if "need" in message or "need_ref" in message:
+                # What the commit does not have may be allowed to be missing: the render looks for itself.
+                with contextlib.suppress(PathNotFound):
+                    if "need" in message:
+                        self.need(str(message["need"]))
+                    elif self.need_ref:
+                        self.need_ref(str(message["need_ref"]), str(message["path"]))
                 return {"answer": True}
             if "override" in message:
                 return {"answer": self._override(message["override"])}

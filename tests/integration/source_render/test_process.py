@@ -15,6 +15,7 @@ import pytest
 from gitops.errors import GitOpsError, RenderError
 from gitops.model.application import Source
 from gitops.source import BuildEnv, Limits, Rendered, Renderer, RenderRequest
+from gitops.source.git.tree import PathNotFound
 
 sys.path.insert(0, str(Path(__file__).parent))
 from conftest import write
@@ -162,6 +163,27 @@ def test_what_the_callers_functions_raise_comes_through(renderer: Renderer, tmp_
     asked = RenderRequest(tmp_path, "app", Source(repoURL="x", path="app"))
     with pytest.raises(KeyError, match="base"):
         renderer.render(asked, need)
+
+
+def test_a_file_that_the_commit_lacks_may_be_allowed_to(renderer: Renderer, tmp_path: Path) -> None:
+    write(tmp_path, {f"app/{path}": content for path, content in CHART.items()})
+    asked = []
+
+    def need(path: str) -> None:
+        asked.append(path)
+        raise PathNotFound(path)
+
+    def rendered(*, lenient: bool) -> Rendered:
+        helm = {"valueFiles": ["/values/none.yaml"], "ignoreMissingValueFiles": lenient}
+        source = Source.model_validate({"repoURL": "x", "path": "app", "helm": helm})
+        return renderer.render(RenderRequest(tmp_path, "app", source, env=BuildEnv(app_name="app")), need)
+
+    found = rendered(lenient=True)
+    assert len(found.objects) == 1
+    assert asked == ["values/none.yaml"]
+    assert "values/none.yaml" in found.inputs, "the file may come with a later commit"
+    with pytest.raises(RenderError, match="does not exist"):
+        rendered(lenient=False)
 
 
 def test_a_sandbox_that_is_required_and_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
