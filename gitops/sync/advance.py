@@ -101,6 +101,9 @@ def _validate(  # noqa: PLR0911 - one outcome each
         if plan.dry_run:
             return Done(SUCCEEDED, "successfully synced (dry run)")
     record.validated = True
+    if any(task.replace and task.force for task in plan.tasks):
+        # Which object is the old one has to be known before it is deleted, or the new one would be deleted in its turn.
+        context.save(record)
     return None
 
 
