@@ -117,7 +117,7 @@ class Zygote:
             elif header["op"] == "kill":
                 service = self.services.get(header["name"])
                 if service and service.pid == header["pid"]:
-                    _kill_group(service.pid)
+                    self._end_service(header["name"])
         finally:
             for number in fds:
                 with contextlib.suppress(OSError):
@@ -237,9 +237,9 @@ class Zygote:
         for child in self.children.values():
             if now >= child.deadline and not child.overdue:
                 self._dismiss(child)
-        for service in self.services.values():
+        for name, service in list(self.services.items()):
             if now >= service.used + self.config["idle_seconds"]:
-                _kill_group(service.pid)
+                self._end_service(name)
 
     # --- services ---
 
@@ -278,6 +278,12 @@ class Zygote:
 
         os.environ.update(config["env"])
         serve(control, lambda: confine(policy))
+
+    def _end_service(self, name: str) -> None:
+        """Kill a service and wait for it, so that nothing more is handed to it."""
+        pid = self.services[name].pid
+        self._forget(name)
+        os.waitpid(pid, 0)
 
     def _forget(self, name: str) -> None:
         service = self.services.pop(name)
