@@ -58,8 +58,9 @@ def test_flower_finds_the_applications_tasks(browser: Browser, failed):
     page = context.new_page()
     page.goto(f"{engine.flower_url}/tasks")
     page.locator("input[type=search]").fill("argocd/refused")
-    rows = page.locator("#tasks-table tbody tr")
-    expect(rows.filter(has_text="gitops.diff").first).to_contain_text("argocd/refused")
+    row = page.locator("#tasks-table tbody tr").filter(has_text="gitops.diff").first
+    row.get_by_role("link", name="gitops.diff").click()
+    expect(page.locator("body")).to_contain_text("argocd/refused")
     assert SECRET not in page.content()
 
 
