@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from gitops.cluster import ApiError
 from gitops.errors import GitOpsError
-from gitops.model.objects import Manifest, Object
+from gitops.model.objects import Manifest, Object, canonical
 from gitops.sync.adopt import adoption_patch, needs_adoption
 from gitops.sync.plan import Plan
 from gitops.sync.ports import Context, Validation
@@ -94,14 +94,27 @@ def _adopt(task: Task, manifest: Manifest, plan: Plan, context: Context) -> bool
 
 
 def _after_refusal(task: Task, manifest: Manifest, context: Context, whole: bool, error: ApiError) -> Object:
-    if not task.validate and (paths := unknown_fields(error.message)):
-        obj = manifest.load()
-        if without(obj, paths):
-            return _send(task, Manifest(manifest.key, manifest.version, Manifest.of(obj).body), context, whole)
+    if not task.validate and unknown_fields(error.message):
+        return _without_unknown_fields(task, manifest, context, whole, error)
     role_ref = task.key.kind in _ROLE_BINDINGS and any(cause.field == "roleRef" for cause in error.causes)
-    if role_ref or (task.force and error.immutable and task.key.kind not in _NEVER_DELETED):
+    # An object that is invalid besides would be deleted and could not be made again.
+    immutable = error.immutable and all("immutable" in cause.message for cause in error.causes)
+    if role_ref or (task.force and immutable and task.key.kind not in _NEVER_DELETED):
         _delete_for_good(task, context)
         return _send(task, manifest, context, whole)
+    raise error
+
+
+def _without_unknown_fields(task: Task, manifest: Manifest, context: Context, whole: bool, error: ApiError) -> Object:
+    """Leave out what the server names as unknown, until it names nothing any more: it does not name all at once."""
+    obj = manifest.load()
+    while without(obj, unknown_fields(error.message)):
+        try:
+            return _send(task, Manifest(manifest.key, manifest.version, canonical(obj)), context, whole)
+        except ApiError as further:
+            if not further.invalid:
+                raise
+            error = further
     raise error
 
 
