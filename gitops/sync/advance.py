@@ -101,8 +101,8 @@ def _validate(  # noqa: PLR0911 - one outcome each
         if plan.dry_run:
             return Done(SUCCEEDED, "successfully synced (dry run)")
     record.validated = True
-    if any(task.replace and task.force for task in plan.tasks):
-        # Which object is the old one has to be known before it is deleted, or the new one would be deleted in its turn.
+    if any(task.prune or (task.replace and task.force) for task in plan.tasks):
+        # What is to be deleted is read from the cluster: a plan made again after a deletion would not know of it.
         context.save(record)
     return None
 
