@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -52,11 +52,30 @@ def plan(
     rows = steps(path, application, given=app is not None)
     if show.data(rows, output):
         return
-    headers = ["STEP", "PHASE", "WAVE", "GROUP", "KIND", "NAMESPACE", "NAME", "ACTION", "WAITS FOR"]
-    show.console.print(show.table(headers, [[str(value) for value in row.values()] for row in rows]))
+    headers = ["STEP", "PHASE", "WAVE", "KIND", "NAMESPACE", "NAME", "ACTION", "WAITS FOR"]
+    lines = [headers] + [_line(row) for row in rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(headers))]
+    for line in lines:
+        print("   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
-def steps(path: Path, app: Application, *, given: bool) -> list[dict[str, object]]:
+def _line(row: dict[str, Any]) -> list[str]:
+    """One object as a line for people; the group is part of the kind, as kubectl writes it."""
+    kind = f"{row['kind']}.{row['group']}" if row["group"] else row["kind"]
+    cells = [
+        row["step"],
+        row["phase"],
+        row["wave"],
+        kind,
+        row["namespace"],
+        row["name"],
+        row["action"],
+        row["waitsFor"],
+    ]
+    return [str(cell) for cell in cells]
+
+
+def steps(path: Path, app: Application, *, given: bool) -> list[dict[str, Any]]:
     """The steps of a first sync of `path`; `given`: the Application's own source spec is used.
 
     Raises GitOpsError naming what cannot be rendered.
