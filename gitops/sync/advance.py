@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gitops.errors import GitOpsError, LockLost, SyncError
+from gitops.errors import GitOpsError, LockLost, ProjectDenied, SyncError
 from gitops.model.artifact import Artifact
 from gitops.model.objects import Manifest, ObjectKey
-from gitops.sync import backoff, group, messages, namespaces, running
+from gitops.sync import backoff, group, messages, namespaces, running, trial
 from gitops.sync.hooks import DeletePolicy, Phase
-from gitops.sync.plan import Plan
+from gitops.sync.plan import NamespaceStep, Plan
 from gitops.sync.ports import ERROR, FAILED, SUCCEEDED, TERMINATING, Again, Context, Done, Outcome, Parked
 from gitops.sync.record import SYNC_FAILED, OperationRecord, TaskResult, parse_time
 from gitops.sync.task import Task
@@ -81,19 +81,14 @@ def _validate(  # noqa: PLR0911 - one outcome each
         record.results[task.id] = TaskResult.of(SYNC_FAILED, task.denied, version=task.version, hook=task.hook)
     if denied:
         return Done(FAILED, _not_valid([task.denied for task in denied]))
-    if plan.namespace is not None and not plan.dry_run:
-        step = namespaces.task_of(plan.namespace)
-        try:
-            made = namespaces.ensure(plan.namespace, context)
-        except LockLost:
-            raise
-        except GitOpsError as error:
-            record.results[step.id] = TaskResult.of(SYNC_FAILED, str(error), version="v1")
-            return Done(FAILED, messages.because("the namespace failed to apply", [str(error)]))
-        if made is not None:
-            record.results[step.id] = made
+    if (
+        plan.namespace is not None
+        and not plan.dry_run
+        and (refused := _make_namespace(record, plan.namespace, context))
+    ):
+        return refused
     if plan.needs_dry_run:
-        good, unknown = group.try_all(record, plan, desired, context)
+        good, unknown = trial.try_all(record, plan, desired, context)
         if unknown:
             return Done(FAILED, _not_valid(unknown))
         if not good:
@@ -104,6 +99,22 @@ def _validate(  # noqa: PLR0911 - one outcome each
     if any(task.prune or (task.replace and task.force) for task in plan.tasks):
         # What is to be deleted is read from the cluster: a plan made again after a deletion would not know of it.
         context.save(record)
+    return None
+
+
+def _make_namespace(record: OperationRecord, step: NamespaceStep, context: Context) -> Done | None:
+    task = namespaces.task_of(step)
+    try:
+        made = namespaces.ensure(step, context)
+    except LockLost:
+        raise
+    except GitOpsError as error:
+        record.results[task.id] = TaskResult.of(SYNC_FAILED, str(error), version="v1")
+        if isinstance(error, ProjectDenied):
+            return Done(FAILED, _not_valid([str(error)]))
+        return Done(FAILED, messages.because("the namespace failed to apply", [str(error)]))
+    if made is not None:
+        record.results[task.id] = made
     return None
 
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from gitops.cluster import ApiError, UnknownKind, run_parallel
+from gitops.cluster import UnknownKind, run_parallel
 from gitops.errors import GitOpsError, LockLost
 from gitops.model.artifact import Artifact
 from gitops.model.objects import Manifest, Object, ObjectKey
 from gitops.sync import hooked, messages
-from gitops.sync.apply import Recreating, apply, dry_run
+from gitops.sync.apply import Recreating, apply
 from gitops.sync.hooks import DeletePolicy
 from gitops.sync.plan import Plan
 from gitops.sync.ports import SUCCEEDED, Context
@@ -56,7 +56,7 @@ def run(
 
     Raises LockLost; every other failure is the result of its object (specs section 5, step 6).
     """
-    _prune([task for task in tasks if task.prune], record, plan, context)
+    prune_all([task for task in tasks if task.prune], record, plan, context)
     outcome = GroupOutcome()
     if _clear_old_hooks([task for task in tasks if task.hook], record, plan, context, outcome):
         return outcome
@@ -68,11 +68,12 @@ def run(
     return outcome
 
 
-def _prune(tasks: list[Task], record: OperationRecord, plan: Plan, context: Context) -> None:
+def prune_all(tasks: list[Task], record: OperationRecord, plan: Plan, context: Context) -> None:
+    """Prune tasks in parallel, and write their results on the record."""
     for ran in run_parallel(lambda task: prune(task, plan, context), tasks, context.parallel):
         if isinstance(ran.error, LockLost):
             raise ran.error
-        result = ran.value or _failed(ran.item, ran.error)
+        result = ran.value or refused(ran.item, ran.error)
         result.lingers = result.lingers and plan.multi_step
         record.results[ran.item.id] = result
 
@@ -108,7 +109,7 @@ def _apply_kind(
     multi = plan.multi_step
 
     def one(task: Task) -> Object | Exception:
-        manifest = _manifest(task, desired)
+        manifest = manifest_of(task, desired)
         try:
             if task.hook:
                 return hooked.start(task, manifest, plan, context, record.attempt_id)
@@ -123,19 +124,21 @@ def _apply_kind(
         if ran.error is not None and _kind_may_come(task, ran.error, plan, record, context):
             outcome.kindless.append(task)
         elif ran.error is not None:
-            record.results[task.id] = _failed(task, ran.error)
+            record.results[task.id] = refused(task, ran.error)
         elif isinstance(ran.value, dict):
             record.results[task.id] = _applied(task, ran.value, desired, context, multi)
         else:
             outcome.deleting.append(task)
 
 
-def _manifest(task: Task, desired: Mapping[ObjectKey, Manifest]) -> Manifest:
+def manifest_of(task: Task, desired: Mapping[ObjectKey, Manifest]) -> Manifest:
+    """The manifest of a task that applies something."""
     assert task.target is not None
     return desired[task.target]
 
 
-def _failed(task: Task, error: GitOpsError | None) -> TaskResult:
+def refused(task: Task, error: GitOpsError | None) -> TaskResult:
+    """The result of a task that was refused."""
     return TaskResult.of(SYNC_FAILED, str(error), version=task.version, hook=task.hook)
 
 
@@ -149,7 +152,7 @@ def _applied(
         uid=str(made["metadata"].get("uid") or ""),
         hook=task.hook,
         lingers=task.hook,
-        images=images(_manifest(task, desired)),
+        images=images(manifest_of(task, desired)),
     )
     # What has no health check will not have one after the wave's delay either.
     if multi and not task.hook and context.health(made) is None:
@@ -159,12 +162,13 @@ def _applied(
 
 def _kind_may_come(task: Task, error: GitOpsError, plan: Plan, record: OperationRecord, context: Context) -> bool:
     """Whether the kind is not served yet, but a CRD that this plan applies brings it."""
-    if not isinstance(error, UnknownKind) or not _defined(task, plan):
+    if not isinstance(error, UnknownKind) or not is_defined(task, plan):
         return False
     return record.kinds_since is None or context.now() - record.kinds_since < KIND_PATIENCE
 
 
-def _defined(task: Task, plan: Plan) -> bool:
+def is_defined(task: Task, plan: Plan) -> bool:
+    """Whether the plan itself brings the kind of a task's object."""
     return any(other.defines == f"{task.key.group}|{task.key.kind}" for other in plan.tasks if other.defines)
 
 
@@ -185,55 +189,3 @@ def images(manifest: Manifest) -> tuple[str, ...]:
 
     walk(manifest.load().get("spec"))
     return tuple(found)
-
-
-def try_all(
-    record: OperationRecord, plan: Plan, desired: Mapping[ObjectKey, Manifest], context: Context
-) -> tuple[bool, list[str]]:
-    """Dry-run every task. Writes failures (in a dry-run operation: all results) on the record.
-
-    Returns whether all went well, and the messages of kinds that the cluster does not know.
-
-    Argo CD's trial is client-side and sees what a schema sees. Ours asks the server, so what depends on an earlier
-    wave (a namespace, a service account, an immutable field of a hook that is deleted first) says nothing and is passed
-    over: only an object that is invalid in itself, or a kind that nothing brings, stops the operation.
-    """
-    good, unknown = True, list[str]()
-    tasks = [task for task in plan.tasks if not task.prune]
-    for ran in run_parallel(lambda task: _try(task, plan, desired, context), tasks, context.parallel):
-        task, error = ran.item, ran.error
-        if isinstance(error, UnknownKind) and (task.skip_missing_kind or _defined(task, plan)):
-            error = None
-        if error is None:
-            if plan.dry_run:
-                message = f"{messages.applied(task)} (dry run)"
-                record.results[task.id] = TaskResult.of(SYNCED, message, version=task.version, hook=task.hook)
-                record.results[task.id].hook_phase = SUCCEEDED
-            continue
-        if isinstance(error, UnknownKind):
-            unknown.append(str(error))
-        elif not plan.dry_run and not _invalid_in_itself(error):
-            continue
-        good = False
-        record.results[task.id] = _failed(task, error)
-    if plan.dry_run:
-        _prune([task for task in plan.tasks if task.prune], record, plan, context)
-    return good, unknown
-
-
-def _invalid_in_itself(error: GitOpsError) -> bool:
-    if not isinstance(error, ApiError) or error.immutable or "dry run" in error.message:
-        return False
-    if any(cause.field == "roleRef" for cause in error.causes):
-        return False
-    return error.invalid or "field not declared in schema" in error.message
-
-
-def _try(task: Task, plan: Plan, desired: Mapping[ObjectKey, Manifest], context: Context) -> Object:
-    manifest = _manifest(task, desired)
-    if task.hook and task.key != task.target:
-        obj = manifest.load()
-        obj["metadata"].pop("generateName", None)
-        obj["metadata"]["name"] = task.key.name
-        manifest = Manifest.of(obj)
-    return dry_run(task, manifest, context)

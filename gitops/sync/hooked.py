@@ -11,8 +11,9 @@ from gitops.cluster import ApiError
 from gitops.model.names import HOOK_FINALIZER
 from gitops.model.objects import Manifest, Object, annotations_of
 from gitops.sync.apply import CONFLICT_TRIES, apply
+from gitops.sync.options import Propagation
 from gitops.sync.plan import Plan
-from gitops.sync.ports import Context, Propagation
+from gitops.sync.ports import Context
 from gitops.sync.task import Task
 
 #: The attempt of an operation that made a hook, and the phase.

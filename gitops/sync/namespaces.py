@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gitops.cluster import ApiError
+from gitops.errors import ProjectDenied
 from gitops.model.objects import Manifest, Object, ObjectKey
 from gitops.sync.hooks import Phase
 from gitops.sync.plan import NamespaceStep
@@ -20,12 +21,14 @@ def task_of(step: NamespaceStep) -> Task:
 def ensure(step: NamespaceStep, context: Context) -> TaskResult | None:
     """Make the namespace if it is missing, and apply the managed metadata; None where nothing had to be done.
 
-    It gets no tracking marks: it is never pruned. Raises ClusterError and LockLost.
+    It gets no tracking marks: it is never pruned. Raises ProjectDenied, ClusterError and LockLost.
     """
     key = task_of(step).key
     there = context.client.get(key, version="v1", metadata_only=True)
     if there is not None and step.metadata is None:
         return None
+    if step.denied:
+        raise ProjectDenied(step.denied)
     obj: Object = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": step.name, **(step.metadata or {})}}
     context.check_lock()
     try:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from itertools import groupby
 from typing import Any, NamedTuple, Self
 
 from gitops.model.application import Application, NamespaceMetadata, SyncOperation
 from gitops.model.objects import Manifest, Object, ObjectKey, gvk_of, key_of
+from gitops.model.tracking import is_crd
 from gitops.sync.adopt import needs_adoption
 from gitops.sync.hooks import SYNC_PHASES, Phase, delete_policies, generated_name, hook_phases, wave
 from gitops.sync.options import Propagation, SyncOptions
@@ -40,6 +41,8 @@ class NamespaceStep:
     name: str
     #: managedNamespaceMetadata, applied at each sync; None: the namespace is only created.
     metadata: dict[str, dict[str, str]] | None = None
+    #: Why the project does not permit it.
+    denied: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ class Plan:
         """A JSON-ready dict."""
         return {
             "tasks": [task.to_json() for task in self.tasks],
-            "namespace": [self.namespace.name, self.namespace.metadata] if self.namespace else None,
+            "namespace": asdict(self.namespace) if self.namespace else None,
             "propagation": self.propagation,
             "dry_run": self.dry_run,
             "respect_ignored": self.respect_ignored,
@@ -102,7 +105,7 @@ class Plan:
             **{
                 **data,
                 "tasks": tuple(Task.from_json(task) for task in data["tasks"]),
-                "namespace": NamespaceStep(*data["namespace"]) if data["namespace"] else None,
+                "namespace": NamespaceStep(**data["namespace"]) if data["namespace"] else None,
                 "adopt_from": tuple(data["adopt_from"]),
             }
         )
@@ -137,7 +140,7 @@ def plan(
         refusal = f"Shared resource found: {', '.join(shared)}"
     return Plan(
         tasks=tuple(order(tasks, prune_last=lambda task: options.on("PruneLast", live_of.get(task.key)))),
-        namespace=_namespace_step(app, pairs, options, sync),
+        namespace=_namespace_step(app, pairs, options, permits),
         propagation=options.propagation,
         dry_run=sync.dry_run,
         respect_ignored=options.on("RespectIgnoreDifferences"),
@@ -175,7 +178,7 @@ def _tasks(
     for pair in pairs:
         if pair.target is None:
             live = pair.live
-            if live is not None and hook_phases(live) is None and _selected(key_of(live), sync):
+            if live is not None and _is_prunable(live) and _selected(key_of(live), sync):
                 yield _prune_task(live, sync, options)
             continue
         obj = pair.target.load()
@@ -187,6 +190,11 @@ def _tasks(
                         yield _hook_task(pair.target, obj, phase, options, started, revision)
         elif _selected(pair.target.key, sync) and not (pair.in_sync and options.on("ApplyOutOfSyncOnly")):
             yield _apply_task(pair, obj, options, force, adoption)
+
+
+def _is_prunable(live: Object) -> bool:
+    """Hooks go by their delete policy; a CRD takes all objects of its kind along, and is never pruned."""
+    return hook_phases(live) is None and not is_crd(live)
 
 
 def _selected(key: ObjectKey, sync: SyncOperation) -> bool:
@@ -258,9 +266,9 @@ def _defines(obj: Object) -> str:
 
 
 def _namespace_step(
-    app: Application, pairs: Sequence[Pair], options: SyncOptions, sync: SyncOperation
+    app: Application, pairs: Sequence[Pair], options: SyncOptions, permits: Permits | None
 ) -> NamespaceStep | None:
-    """A Namespace manifest in Git wins over CreateNamespace; a selective sync that names nothing in it makes it too."""
+    """The destination namespace, where CreateNamespace asks for it; a Namespace manifest in Git wins."""
     name = app.spec.destination.namespace
     if not name or not options.on("CreateNamespace"):
         return None
@@ -268,7 +276,8 @@ def _namespace_step(
     if any(pair.target is not None and pair.target.key._replace(namespace="") == key for pair in pairs):
         return None
     managed = app.spec.sync_policy.managed_namespace_metadata
-    return NamespaceStep(name, _metadata(managed) if managed else None)
+    denied = permits(key, "v1") if permits is not None else ""
+    return NamespaceStep(name, _metadata(managed) if managed else None, denied)
 
 
 def _metadata(managed: NamespaceMetadata) -> dict[str, dict[str, str]]:

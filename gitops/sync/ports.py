@@ -11,12 +11,12 @@ from gitops.health import assess
 from gitops.model.health import Health
 from gitops.model.names import FIELD_MANAGER
 from gitops.model.objects import Manifest, Object, ObjectKey
+from gitops.sync.options import Propagation
 
 if TYPE_CHECKING:
     from gitops.sync.record import OperationRecord
 
 Validation = Literal["Strict", "Warn", "Ignore"]
-Propagation = Literal["Foreground", "Background", "Orphan"]
 
 FAILED = "Failed"
 ERROR = "Error"

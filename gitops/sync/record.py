@@ -99,8 +99,6 @@ class OperationRecord:
     failing: str = ""
     #: Since when (Unix seconds) an applied CRD is not yet served.
     kinds_since: float | None = None
-    #: Tasks whose object was deleted to be made again (Force=true).
-    recreating: list[str] = field(default_factory=list)
 
     @property
     def started(self) -> datetime:
@@ -203,7 +201,6 @@ class OperationRecord:
         self.retry_at, self.finished_at = None, ""
         self.plan, self.validated, self.failing, self.kinds_since, self.hold_until = None, False, "", None, 0.0
         self.results.clear()
-        self.recreating.clear()
 
     def to_json(self) -> bytes:
         """The record as bytes, to rest (sealed) between two steps. There is no manifest in it."""

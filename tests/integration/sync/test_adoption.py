@@ -124,3 +124,16 @@ def test_once_adopted_an_object_costs_one_apply(syncer) -> None:
     syncer.sync(config_map(kept="1"))
 
     assert syncer.writes() == [("patch", "configmaps", "c")]
+
+
+@pytest.mark.parametrize("read_live", [True, False], ids=["live was read", "live was not read"])
+def test_an_object_in_a_wave_of_several_is_adopted_too(syncer, read_live: bool) -> None:
+    applied_before(syncer, deployment(8080, OLD="1"), [])
+    late = config_map(a="1")
+    late["metadata"]["annotations"] = {"argocd.argoproj.io/sync-wave": "1"}
+
+    done = syncer.sync(deployment(9090), late, read_live=read_live)
+
+    assert done.phase == "Succeeded"
+    [container] = syncer.get("Deployment", "d", "apps")["spec"]["template"]["spec"]["containers"]
+    assert [port["containerPort"] for port in container["ports"]] == [9090]

@@ -94,7 +94,8 @@ def operation(syncer, rest: Path, kills: list[float]) -> tuple[OperationRecord, 
     created = Counter(
         (event["objectRef"]["resource"], event["objectRef"]["name"])
         for event in AuditLog(syncer.plane.audit_log).events(mark)
-        if event.get("responseStatus", {}).get("code") == 201 and "dryRun" not in event["requestURI"]
+        if event.get("responseStatus", {}).get("code") == 201
+        and "dryRun" not in event["requestURI"]
         and event["objectRef"].get("namespace") == syncer.namespace
         and event["userAgent"].startswith("gitops")
     )

@@ -213,6 +213,8 @@ class World:
     approved: str = ""
     wave_delay: float = 0.0
     terminate: bool = False
+    permits: Callable[[ObjectKey, str], str] | None = None
+    shared: list[str] = field(default_factory=list)
 
     def begin(self, *objects: Object, **sync: Any) -> World:
         """Start an operation that is to bring about these objects."""
@@ -257,7 +259,13 @@ class World:
         if record.needs_plan:
             assert record.operation.sync is not None
             record.plan = plan(
-                self.pairs(), self.app, record.operation.sync, started_at=record.started, revision="0123456789"
+                self.pairs(),
+                self.app,
+                record.operation.sync,
+                started_at=record.started,
+                revision="0123456789",
+                permits=self.permits,
+                shared=self.shared,
             )
         outcome = advance(record, self.artifact, self.context())
         if isinstance(outcome, Done):

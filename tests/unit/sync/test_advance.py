@@ -261,6 +261,44 @@ def test_managed_metadata_is_applied_to_the_namespace_at_each_sync(world: World)
     assert world.record.to_status()["syncResult"]["managedNamespaceMetadata"] == {"labels": {"team": "a"}}
 
 
+def test_a_project_that_permits_no_namespaces_permits_no_created_one(world: World) -> None:
+    world.app = application(["CreateNamespace=true"])
+    world.permits = lambda key, version: f"{key.kind} is not permitted in project p" if key.kind == "Namespace" else ""
+    world.begin(thing("ConfigMap", "c"))
+
+    done = world.step()
+
+    assert done.message == ("one or more synchronization tasks are not valid: Namespace is not permitted in project p")
+    assert world.cluster.log == []
+    world.cluster.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "prod"}})
+    assert world.begin(thing("ConfigMap", "c")).run() == DONE
+
+
+def test_an_object_that_the_project_denies_keeps_everything_from_being_applied(world: World) -> None:
+    world.permits = lambda key, version: f"{key.name} is denied" if key.name == "bad" else ""
+    world.begin(thing("ConfigMap", "bad"), thing("ConfigMap", "good"))
+
+    assert world.step() == Done("Failed", "one or more synchronization tasks are not valid: bad is denied")
+    assert world.cluster.log == []
+    assert world.results() == {"bad": ("SyncFailed", "bad is denied")}
+
+
+def test_a_shared_resource_fails_the_operation_if_the_application_says_so(world: World) -> None:
+    world.app = application(["FailOnSharedResource=true"])
+    world.shared = ["ConfigMap/c is part of applications app and other"]
+
+    done = world.begin(thing("ConfigMap", "c")).step()
+
+    assert done == Done("Failed", "Shared resource found: ConfigMap/c is part of applications app and other")
+
+
+def test_a_crd_is_never_pruned(world: World) -> None:
+    world.cluster.put(thing("CustomResourceDefinition", "widgets.x.io"))
+
+    assert world.begin(prune=True).run().phase == "Succeeded"
+    assert world.cluster.names() == ["widgets.x.io"]
+
+
 def test_a_dry_run_changes_nothing(world: World) -> None:
     world.cluster.put(thing("ConfigMap", "old"))
     world.begin(thing("ConfigMap", "new"), dryRun=True, prune=True)
