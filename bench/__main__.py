@@ -11,6 +11,7 @@ import sys
 import time
 
 from rich.console import Console
+from rich.markup import escape
 
 
 def main() -> int:
@@ -35,6 +36,8 @@ def engine(names: list[str]) -> int:
     from bench.machine import machine, versions
     from bench.scenarios import SCENARIOS
     from bench.session import Session
+    from testbed.api import ApiError
+    from testbed.processes import TestbedError
 
     console = Console()
     if unknown := set(names) - SCENARIOS.keys():
@@ -54,8 +57,8 @@ def engine(names: list[str]) -> int:
             begun = time.monotonic()
             try:
                 figures = {name: SCENARIOS[name](session)}
-            except BenchError as error:
-                console.print(f"[red]{name}[/red] could not be measured: {error}", highlight=False)
+            except (BenchError, TestbedError, ApiError) as error:
+                console.print(f"[red]{name}[/red] could not be measured: {escape(str(error))}", highlight=False)
                 failed = True
                 continue
             console.print(f"{name}: measured in {time.monotonic() - begun:.0f} s")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from statistics import median
 from types import TracebackType
 from typing import Self
 
+from bench import BenchError
 from bench.fleet import Fleet
 from bench.measure import PeakMemory
 from bench.stage import PATIENCE, Plane, Stage
@@ -61,25 +63,29 @@ class Session:
 
     def sync(self, stage: Stage) -> Synced:
         """The initial sync of a stage whose engine runs and has nothing to do yet."""
-        import time
-
         stage.wait_idle()
         before, writes = stage.cpu(), stage.writes()
         begun = time.time()
         stage.create_applications()
         total = stage.fleet.object_count
-        last = writes.wait(total, PATIENCE, lambda done: self.say(f"initial sync: {done} of {total} objects"))
+        try:
+            last = writes.wait(total, PATIENCE, lambda done: self.say(f"initial sync: {done} of {total} objects"))
+        except BenchError as error:
+            raise BenchError(f"{error}\n{stage.logs()}") from None
         after = stage.cpu()
         return Synced(last - begun, {part: after[part] - before[part] for part in after}, dict(writes.requests))
 
     def managed(self) -> Stage:
         """A stage with beat and 2 workers, every Application Synced and Healthy; its memory is sampled all along."""
         if self._stage is None:
-            self._stage = self._stack.enter_context(Stage(self.fleet, self.say))
-            self._stage.start_engine()
-            self._memory = self._stack.enter_context(PeakMemory(self._stage.processes))
-            self.sync(self._stage)
-            self._stage.wait_settled()
+            with ExitStack() as until_synced:
+                stage = until_synced.enter_context(Stage(self.fleet, self.say))
+                stage.start_engine()
+                self._memory = until_synced.enter_context(PeakMemory(stage.processes))
+                self.sync(stage)
+                stage.wait_settled()
+                self._stack.push(until_synced.pop_all())
+            self._stage = stage
         return self._stage
 
     def memory(self) -> PeakMemory:
