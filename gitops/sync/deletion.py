@@ -27,9 +27,9 @@ from gitops.model.tracking import is_crd
 from gitops.sync import hooked, messages
 from gitops.sync.advance import BACKSTOP, SOON
 from gitops.sync.hooks import DeletePolicy, Phase, delete_policies, hook_phases, wave
-from gitops.sync.options import SyncOptions
+from gitops.sync.options import Propagation, SyncOptions
 from gitops.sync.plan import Plan
-from gitops.sync.ports import FAILED, RUNNING, SUCCEEDED, Again, Context, Done, Outcome, Parked, Propagation
+from gitops.sync.ports import FAILED, RUNNING, SUCCEEDED, Again, Context, Done, Outcome, Parked
 from gitops.sync.record import TaskResult, parse_time
 from gitops.sync.running import for_all, judge
 from gitops.sync.task import Task
