@@ -10,7 +10,7 @@ and nothing waits on a worker: waiting is parking.
         if record.needs_plan:
             record.plan = plan(pairs, app, operation.sync, started_at=record.started)
         outcome = advance(record, artifact, Context(client, ...))
-        # keep record.to_json(); patch record.to_status(); stop unless the outcome is Again(); on Done: next_retry(...)
+        # keep record.to_json(); patch record.to_status(); stop unless the outcome is Again()
 """
 
 from gitops.sync.advance import advance
@@ -23,7 +23,6 @@ from gitops.sync.plan import NamespaceStep, Pair, Plan, plan
 from gitops.sync.policy import Decision, ResourceState, SelfHealBackoff, decide
 from gitops.sync.ports import ERROR, FAILED, SUCCEEDED, Again, Cluster, Context, Done, Outcome, Parked
 from gitops.sync.record import OperationRecord, TaskResult
-from gitops.sync.retry import PendingRetry, next_retry
 from gitops.sync.steps import describe
 from gitops.sync.task import Task
 
@@ -43,7 +42,6 @@ __all__ = [
     "Outcome",
     "Pair",
     "Parked",
-    "PendingRetry",
     "Phase",
     "Plan",
     "ResourceState",
@@ -60,7 +58,6 @@ __all__ = [
     "finalizers_wanted",
     "hook_phases",
     "is_hook",
-    "next_retry",
     "object_options",
     "parse_duration",
     "plan",

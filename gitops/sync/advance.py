@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from gitops.errors import GitOpsError, LockLost, ProjectDenied, SyncError
 from gitops.model.artifact import Artifact
 from gitops.model.objects import Manifest, ObjectKey
-from gitops.sync import backoff, group, messages, namespaces, running, trial
+from gitops.sync import group, messages, namespaces, running, trial
 from gitops.sync.hooks import DeletePolicy, Phase
 from gitops.sync.plan import NamespaceStep, Plan
 from gitops.sync.ports import ERROR, FAILED, SUCCEEDED, TERMINATING, Again, Context, Done, Outcome, Parked
-from gitops.sync.record import SYNC_FAILED, OperationRecord, TaskResult, parse_time
+from gitops.sync.record import SYNC_FAILED, OperationRecord, TaskResult, format_time, parse_time
+from gitops.sync.retry import next_retry
 from gitops.sync.task import Task
 
 #: Seconds after which a parked operation is looked at even where no watch event woke it.
@@ -35,8 +37,8 @@ def advance(record: OperationRecord, artifact: Artifact, context: Context) -> Ou
     run, no GET, no discovery; the API server validates. All other plans are tried by dry run first, and nothing is
     applied if an object is invalid.
 
-    Done is the end of this attempt: `next_retry` says whether there is another; if not, the caller sets
-    `record.phase` and `record.message` from it.
+    Done is the end of the operation, with phase, message and time written on the record; a failed attempt of which
+    another is to follow is Parked until then, and asks for a new plan when it begins.
 
     Raises LockLost where another worker holds the application, and ClusterError where the cluster cannot be read.
     """
@@ -44,7 +46,7 @@ def advance(record: OperationRecord, artifact: Artifact, context: Context) -> Ou
         return Done(record.phase, record.message)
     outcome = _advance(record, group.manifests(artifact), context)
     if isinstance(outcome, Done):
-        return _worded(record, outcome)
+        return _end(record, outcome, context)
     if isinstance(outcome, Parked):
         record.message = outcome.reason
     return outcome
@@ -256,9 +258,14 @@ def _terminate(record: OperationRecord, context: Context) -> Done:
     return Done(FAILED, "Operation terminated")
 
 
-def _worded(record: OperationRecord, done: Done) -> Done:
-    """The end of the last attempt says how many there were."""
-    retried = record.retry_count and done.phase != SUCCEEDED and record.phase != TERMINATING
-    if not retried or backoff.may_retry(record.operation.retry, record.retry_count):
-        return done
-    return Done(done.phase, f"{done.message} (retried {record.retry_count} times).")
+def _end(record: OperationRecord, done: Done, context: Context) -> Outcome:
+    """The end of an attempt: parked until the next one, or the end of the operation, written on the record."""
+    pending = next_retry(record, done, context.now())
+    if pending is not None:
+        return Parked(pending.message, until=pending.at)
+    message = done.message
+    if record.retry_count and done.phase != SUCCEEDED and record.phase != TERMINATING:
+        message = f"{message} (retried {record.retry_count} times)."
+    record.phase, record.message = done.phase, message
+    record.finished_at = format_time(datetime.fromtimestamp(int(context.now()), UTC))
+    return Done(done.phase, message)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from gitops.model.application import Application
 from gitops.sync.backoff import may_retry, retry_delay, retry_message
 from gitops.sync.ports import SUCCEEDED, TERMINATING, Done
 from gitops.sync.record import OperationRecord, format_time
@@ -18,7 +17,7 @@ class PendingRetry(NamedTuple):
     message: str
 
 
-def next_retry(record: OperationRecord, app: Application, done: Done, now: float) -> PendingRetry | None:
+def next_retry(record: OperationRecord, done: Done, now: float) -> PendingRetry | None:
     """Write on the record that the operation is tried again, if its retry policy has an attempt left.
 
     Takes the record, the Application, how the attempt ended and Unix seconds. None: the operation has ended. It is
@@ -28,7 +27,7 @@ def next_retry(record: OperationRecord, app: Application, done: Done, now: float
     Raises InvalidSpecError where a duration of the backoff cannot be read.
     """
     policy = record.operation.retry
-    if done.phase == SUCCEEDED or record.phase == TERMINATING or app.deleting:
+    if done.phase == SUCCEEDED or record.phase == TERMINATING:
         return None
     if not may_retry(policy, record.retry_count):
         return None

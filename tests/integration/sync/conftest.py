@@ -93,7 +93,6 @@ class Syncer:
             outcome = advance(record, artifact, context)
             self.record = record
             if isinstance(outcome, Done):
-                record.phase, record.message = outcome.phase, outcome.message
                 return outcome
             if isinstance(outcome, Parked):
                 react(self)

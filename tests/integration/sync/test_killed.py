@@ -13,7 +13,7 @@ import pytest
 from gitops.model.application import Operation
 from gitops.model.artifact import Artifact
 from gitops.model.objects import Object
-from gitops.sync import Context, Done, OperationRecord, Pair, Parked, advance, plan
+from gitops.sync import Context, OperationRecord, Pair, Parked, advance, plan
 from testbed.audit import AuditLog
 from testbed.processes import wait_until
 
@@ -60,8 +60,6 @@ def work(syncer, artifact: Artifact, pairs: list[Pair], rest: Path) -> None:
         if record.needs_plan:
             record.plan = plan(pairs, app, record.operation.sync, started_at=record.started, revision="0123456789")
         outcome = advance(record, artifact, Context(client=syncer.client, save=save, wave_delay=0.0))
-        if isinstance(outcome, Done):
-            record.phase, record.message = outcome.phase, outcome.message
         save(record)
         if isinstance(outcome, Parked):
             time.sleep(0.02)

@@ -16,7 +16,7 @@ from gitops.model.artifact import Artifact
 from gitops.model.health import DEGRADED, HEALTHY, PROGRESSING, Health
 from gitops.model.names import FIELD_MANAGER
 from gitops.model.objects import Manifest, Object, ObjectKey, key_of
-from gitops.sync import Context, Done, OperationRecord, Pair, Parked, advance, next_retry, plan
+from gitops.sync import Context, Done, OperationRecord, Pair, Parked, advance, plan
 
 START = 1_700_000_000.0
 
@@ -268,12 +268,6 @@ class World:
                 shared=self.shared,
             )
         outcome = advance(record, self.artifact, self.context())
-        if isinstance(outcome, Done):
-            pending = next_retry(record, self.app, outcome, self.now)
-            if pending is None:
-                record.phase, record.message = outcome.phase, outcome.message
-            else:
-                outcome = Parked(pending.message, until=pending.at)
         self._save(record)
         self.record = record
         return outcome
