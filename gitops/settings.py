@@ -35,7 +35,7 @@ class Settings(BaseSettings):
 
     # --- beat ---
     lease_ttl: float = Field(10.0, gt=0, description="Seconds until a silent leader is replaced.")
-    beat_tick: float = Field(1.0, gt=0, description="The longest that beat sleeps, seconds.")
+    beat_tick: float = Field(0.25, gt=0, description="The longest that beat sleeps, seconds.")
 
     # --- bounds of a task ---
     soft_time_limit: int = Field(120, gt=0, description="Seconds after which a task is asked to stop.")
@@ -43,6 +43,8 @@ class Settings(BaseSettings):
     lock_ttl: int = Field(180, gt=0, description="Seconds that an application's lock outlives a silent worker.")
     visibility_timeout: int = Field(300, gt=0, description="Seconds after which an unacknowledged message comes again.")
 
+    self_heal_backoff: float = Field(2.0, ge=0, description="Seconds between the first two heals of one revision; then times 3.")
+    self_heal_backoff_cap: float = Field(300.0, gt=0, description="The longest pause between two heals, seconds.")
     wave_delay: float = Field(2.0, ge=0, description="Seconds between two sync waves, for controllers to take note.")
 
     sandbox: str = Field("auto", description="auto: confine renders as far as the kernel allows; required: or refuse.")

@@ -295,7 +295,9 @@ class Application(ApiModel):
         Raises InvalidSpecError naming the field that cannot be read.
         """
         meta = obj.get("metadata") or {}
-        return parse(cls, {**obj, "status": obj.get("status") or {}}, f"Application {meta.get('namespace')}/{meta.get('name')}")
+        return parse(
+            cls, {**obj, "status": obj.get("status") or {}}, f"Application {meta.get('namespace')}/{meta.get('name')}"
+        )
 
     @property
     def name(self) -> str:
@@ -344,7 +346,9 @@ class Application(ApiModel):
             if not source.repo_url:
                 raise InvalidSpecError(f"Application {self.id}: {where}.repoURL is empty; name a repository")
             if source.renders and not source.path and not source.chart:
-                raise InvalidSpecError(f'Application {self.id}: {where} has neither path nor chart; use "." for the root')
+                raise InvalidSpecError(
+                    f'Application {self.id}: {where} has neither path nor chart; use "." for the root'
+                )
             tools = [name for name in ("helm", "kustomize", "directory", "plugin") if getattr(source, name) is not None]
             if len(tools) > 1:
                 raise InvalidSpecError(
@@ -360,5 +364,3 @@ class Application(ApiModel):
 def operation_state(app: Application) -> dict[str, Any]:
     """`status.operationState`, or an empty dict."""
     return app.status.get("operationState") or {}
-
-

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,8 @@ from gitops.observe import logs, metrics
 from gitops.reconcile import compare as comparing
 from gitops.reconcile import status as statuses
 from gitops.state.queue import DIFF, Rank
-from gitops.sync import SUCCEEDED, Done, OperationRecord, Outcome, Parked, append_history, next_retry
+from gitops.sync import OperationRecord, append_history
+from gitops.sync.ports import SUCCEEDED
 
 if TYPE_CHECKING:
     from gitops.reconcile.engine import Engine
@@ -25,22 +25,14 @@ logger = logging.getLogger("gitops.apply")
 WAITER = "task"
 
 
-def retry_or_finish(engine: Engine, run: Run, outcome: Done) -> Outcome:
-    """Park a failed operation until its next attempt, if its retry policy has one left."""
-    pending = next_retry(run.record, run.app, outcome, time.time())
-    if pending is None:
-        run.record.phase, run.record.message = outcome.phase, outcome.message
-        return outcome
-    return Parked(pending.message, until=pending.at)
-
-
 def end(engine: Engine, app: Application, record: OperationRecord, run: Run | None) -> None:
     """Write the outcome, once, with the comparison that holds after it."""
     now = datetime.now(UTC)
     record.finished_at = record.finished_at or statuses.timestamp()
     fields: dict[str, Any] = {"operationState": record.to_status()}
-    if record.phase == SUCCEEDED and record.full:
-        fields["history"] = append_history(app, record)
+    history = append_history(app, record)
+    if history is not None:
+        fields["history"] = history
     comparison = _compare(engine, app, run)
     if comparison and comparison.findings:
         _sync_error(comparison, record)

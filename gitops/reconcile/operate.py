@@ -70,6 +70,9 @@ def operate(engine: Engine, app_id: str, lock: Lock) -> None:
         deletion.proceed(engine, app, lock)
         return
     kept = engine.state.operations.get(app_id)
+    if kept == b"deletion":
+        engine.state.operations.clear(app_id)
+        kept = None
     if kept:
         record: OperationRecord | None = OperationRecord.from_json(kept)
     elif app.operation:
@@ -103,7 +106,7 @@ def carry_on(
     outcome: Outcome = Again()
     deadline = time.monotonic() + TURN_SECONDS
     while isinstance(outcome, Again):
-        if record.plan is None:
+        if record.needs_plan:
             comparison = comparison or comparing.look(engine, app, _desired_of(engine, app, record))
             if not make_plan(engine, run, comparison):
                 return
@@ -113,8 +116,6 @@ def carry_on(
         if time.monotonic() > deadline:
             break
     newer = engine.state.live.settle(app.id, dirty, _notes(run))
-    if isinstance(outcome, Done):
-        outcome = ending.retry_or_finish(engine, run, outcome)
     if isinstance(outcome, Done):
         ending.end(engine, app, record, run)
     elif isinstance(outcome, Parked):

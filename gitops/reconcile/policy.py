@@ -1,7 +1,56 @@
-"""What the sync policy makes of a comparison."""
+"""What the sync policy makes of a comparison: an operation, a later look, a condition, or nothing."""
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-def start(engine, comparison, lock):
-    return False
+from gitops.model.application import Operation
+from gitops.reconcile import operate, starting
+from gitops.sync import ResourceState, SelfHealBackoff, decide
+
+if TYPE_CHECKING:
+    from gitops.reconcile.compare import Comparison
+    from gitops.reconcile.engine import Engine
+    from gitops.state.locks import Lock
+
+
+def start(engine: Engine, comparison: Comparison, lock: Lock) -> bool:
+    """Start the operation that the policy asks for, and make its first steps; False where it asks for none.
+
+    Why nothing is started, if that is worth a condition, is added to the comparison's findings.
+    """
+    app, view, findings = comparison.app, comparison.view, comparison.findings
+    if view is None or findings is None:
+        return False
+    states = [
+        ResourceState(item.key, item.result.status, item.manifest is None)
+        for item in view.items
+        if item.result and item.result.status and not item.hook
+    ]
+    settings = engine.settings
+    decision = decide(
+        app,
+        findings.sync,
+        comparison.desired.revisions,
+        states,
+        now=time.time(),
+        in_window=lambda: not starting.blocked_by_window(engine, app, manual=False),
+        backoff=SelfHealBackoff(settings.self_heal_backoff, 3.0, settings.self_heal_backoff_cap),
+        unchanged=engine.state.apps.field(app.id, "tried") == comparison.desired.artifact,
+    )
+    owned = frozenset({"SyncError"})
+    if decision.condition:
+        conditions = [*findings.conditions, ("SyncError", decision.condition)]
+        comparison.findings = replace(findings, conditions=conditions, owned=owned)
+    elif findings.sync == "Synced":
+        comparison.findings = replace(findings, owned=owned)
+    if decision.again_in is not None:
+        engine.state.live.compare_at(app.id, time.time() + decision.again_in)
+    if decision.operation is None:
+        return False
+    engine.state.apps.set_fields(app.id, tried=comparison.desired.artifact)
+    record = starting.start(engine, app, Operation.model_validate(decision.operation), comparison.desired)
+    operate.carry_on(engine, app, record, lock, comparison)
+    return True

@@ -126,7 +126,10 @@ def request(
         "resources": resources or None,
         "syncOptions": sync_options or None,
     }
-    operation: dict[str, Any] = {"sync": {k: v for k, v in sync.items() if v is not None}, "initiatedBy": {"username": by}}
+    operation: dict[str, Any] = {
+        "sync": {k: v for k, v in sync.items() if v is not None},
+        "initiatedBy": {"username": by},
+    }
     if waiter:
         operation["info"] = [{"name": ending.WAITER, "value": waiter}]
     namespace, name = app_id.split("/", 1)

@@ -150,6 +150,10 @@ class LiveIndex:
         """Forget the last comparison, so that the next one reads every object."""
         self._redis.delete(self._keys.compared(app))
 
+    def compare_at(self, app: str, when: float) -> None:
+        """Compare the application at `when`, unix seconds, if nothing asks for it before."""
+        self._redis.zadd(self._keys.soon, {app: when})
+
     # --- which kinds are worth a watch ---
 
     def use_kinds(self, cluster: str, kinds: Iterable[tuple[str, str]]) -> None:

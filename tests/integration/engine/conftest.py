@@ -28,7 +28,7 @@ def world(
     prepared: ClusterClient, control_plane: ControlPlane, redis_server: RedisServer, git_server: GitServer
 ) -> Iterator[World]:
     """The session's engine: one beat, two workers."""
-    env = {"GITOPS_ALLOW_PLAIN_HTTP": "true", "GITOPS_LOG_LEVEL": "DEBUG"}
+    env = {"GITOPS_REPO_PROTOCOLS": "https,ssh,http", "GITOPS_LOG_LEVEL": "DEBUG"}
     with Engine(control_plane.kubeconfig, redis_server.url_of(60), workers=2, env=env) as engine:
         yield World(prepared, engine, git_server, control_plane, redis_server)
 

@@ -16,7 +16,7 @@ def test_an_application_becomes_synced_and_healthy(world: World, small: dict[str
     repo = world.repo(small)
     world.application("first", repo.http_url)
     app = world.becomes("first")
-    assert app["status"]["sync"]["revision"] == repo.head()
+    assert app["status"]["sync"]["revision"] == repo.head
     assert app["status"]["operationState"]["phase"] == "Succeeded"
     assert app["status"]["sourceType"] == "Directory"
     assert {r["kind"]: r["status"] for r in app["status"]["resources"]} == {
@@ -24,7 +24,7 @@ def test_an_application_becomes_synced_and_healthy(world: World, small: dict[str
         "ConfigMap": "Synced",
     }
     assert app["status"]["summary"]["images"] == ["registry.example/web:1"]
-    assert [h["revision"] for h in app["status"]["history"]] == [repo.head()]
+    assert [h["revision"] for h in app["status"]["history"]] == [repo.head]
     live = world.live("ConfigMap", "first", "settings")
     assert live
     assert live["metadata"]["annotations"]["argocd.argoproj.io/tracking-id"] == "first:/ConfigMap:first/settings"
