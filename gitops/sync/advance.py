@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from gitops.errors import GitOpsError, LockLost, ProjectDenied, SyncError
+from gitops.errors import GitOpsError, InvalidSpecError, LockLost, ProjectDenied, SyncError
 from gitops.model.artifact import Artifact
 from gitops.model.objects import Manifest, ObjectKey
 from gitops.sync import group, messages, namespaces, running, trial
@@ -260,10 +260,13 @@ def _terminate(record: OperationRecord, context: Context) -> Done:
 
 def _end(record: OperationRecord, done: Done, context: Context) -> Outcome:
     """The end of an attempt: parked until the next one, or the end of the operation, written on the record."""
-    pending = next_retry(record, done, context.now())
+    message = done.message
+    try:
+        pending = next_retry(record, done, context.now())
+    except InvalidSpecError as error:
+        pending, message = None, f"{message}; it is not tried again: {error}"
     if pending is not None:
         return Parked(pending.message, until=pending.at)
-    message = done.message
     if record.retry_count and done.phase != SUCCEEDED and record.phase != TERMINATING:
         message = f"{message} (retried {record.retry_count} times)."
     record.phase, record.message = done.phase, message

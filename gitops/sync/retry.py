@@ -20,9 +20,8 @@ class PendingRetry(NamedTuple):
 def next_retry(record: OperationRecord, done: Done, now: float) -> PendingRetry | None:
     """Write on the record that the operation is tried again, if its retry policy has an attempt left.
 
-    Takes the record, the Application, how the attempt ended and Unix seconds. None: the operation has ended. It is
-    never tried again once it succeeded or was terminated, or the Application is being deleted. `advance` begins the
-    attempt when its time has come, and asks for a new plan then.
+    Takes the record, how the attempt ended and Unix seconds. None: the operation has ended. It is never tried again
+    once it succeeded or was terminated. `advance` begins the attempt when its time has come, and asks for a new plan.
 
     Raises InvalidSpecError where a duration of the backoff cannot be read.
     """

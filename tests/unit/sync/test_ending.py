@@ -72,3 +72,14 @@ def test_a_terminated_operation_takes_its_running_hooks_along(world: World) -> N
 
     assert world.step() == Done("Failed", "Operation terminated")
     assert world.cluster.names() == []
+
+
+def test_a_backoff_that_cannot_be_read_ends_the_operation(world: World) -> None:
+    world.cluster.refuse["c"] = "no"
+    world.begin(thing("ConfigMap", "c"), retry={"limit": 2, "backoff": {"duration": "soon"}})
+
+    done = world.step()
+
+    assert done.phase == "Failed"
+    assert done.message.endswith("it is not tried again: 'soon' is not a duration; write it like 30s, 5m or 1h30m")
+    assert world.record.to_status()["finishedAt"] == "2023-11-14T22:13:20Z"
