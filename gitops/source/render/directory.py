@@ -102,16 +102,17 @@ def _yaml(data: bytes, name: str, output: Output) -> None:
         if good or _looks_like_manifest(data):
             raise unreadable(name, error) from None
     except Refused:
-        if good or _looks_like_manifest(data):
+        # What has an apiVersion and metadata was meant as an object: its missing kind is a mistake, not another format.
+        if good or _looks_like_manifest(data, (b"apiVersion:", b"metadata:")):
             raise
 
 
-def _looks_like_manifest(data: bytes) -> bool:
+def _looks_like_manifest(data: bytes, words: tuple[bytes, ...] = (b"apiVersion:", b"kind:", b"metadata:")) -> bool:
     try:
         data = yamlread.text_of(data)
     except yamlread.YamlError:
         return False
-    return all(word in data for word in (b"apiVersion:", b"kind:", b"metadata:"))
+    return all(word in data for word in words)
 
 
 def _json(data: bytes, name: str, output: Output) -> None:

@@ -28,7 +28,10 @@ def world(
     prepared: ClusterClient, control_plane: ControlPlane, redis_server: RedisServer, git_server: GitServer
 ) -> Iterator[World]:
     """The session's engine: one beat, two workers."""
-    env = {"GITOPS_REPO_PROTOCOLS": "https,ssh,http", "GITOPS_LOG_LEVEL": "DEBUG"}
+    # The repositories of gitlab.com are this test's own server.
+    config = git_server.directory / "gitconfig"
+    config.write_text(f'[url "{git_server.ssh_url}/"]\n\tinsteadOf = git@gitlab.com:\n')
+    env = {"GITOPS_REPO_PROTOCOLS": "https,ssh,http", "GITOPS_GIT_CONFIG_FILE": str(config)}
     with Engine(control_plane.kubeconfig, redis_server.url_of(60), workers=2, env=env) as engine:
         yield World(prepared, engine, git_server, control_plane, redis_server)
 
