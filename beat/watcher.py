@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,6 +30,8 @@ APPLICATION = GVK(GROUP, VERSION, "Application")
 UNMARKED = {("apiextensions.k8s.io", "CustomResourceDefinition")}
 #: Seconds between two looks at which kinds are in use.
 KINDS_EVERY = 0.5
+#: Seconds until a kind that the cluster did not serve is looked for again.
+ABSENT_SECONDS = 5.0
 
 
 @dataclass
@@ -39,6 +42,8 @@ class Followed:
     watches: dict[tuple[str, str], Watch] = field(default_factory=dict)
     synced: set[tuple[str, str]] = field(default_factory=set)
     swept: set[tuple[str, str]] = field(default_factory=set)
+    #: Kinds that the cluster does not serve: when each is looked for again (time.monotonic()).
+    absent: dict[tuple[str, str], float] = field(default_factory=dict)
 
 
 class Watcher:
@@ -122,11 +127,15 @@ class Watcher:
         if followed is None:
             followed = self._followed[server] = Followed(ObjectEars(self._state, server, self._owner()))
         for kind in kinds - followed.watches.keys() - UNMARKED:
+            if followed.absent.get(kind, 0.0) > time.monotonic():
+                continue
             try:
                 client = self._clusters.by_server(server)
                 followed.watches[kind] = self._watch(client, followed, kind)
             except GitOpsError as error:
-                logger.warning("cannot follow %s on %s: %s", kind[1], server, error)
+                if kind not in followed.absent:
+                    logger.warning("cannot follow %s on %s: %s", kind[1], server, error)
+                followed.absent[kind] = time.monotonic() + ABSENT_SECONDS
                 continue
             self._watches.add(followed.watches[kind])
         fresh = followed.synced - followed.swept

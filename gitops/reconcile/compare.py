@@ -149,7 +149,12 @@ def summarise(comparison: Comparison) -> statuses.Findings:
 
 
 def write(
-    engine: Engine, comparison: Comparison, extra: Object | None = None, *, operation_ended: bool = False
+    engine: Engine,
+    comparison: Comparison,
+    extra: Object | None = None,
+    *,
+    operation_ended: bool = False,
+    metadata: Object | None = None,
 ) -> None:
     """Write the status if it says something new. `extra` are further fields of it (an operation's state, history)."""
     app, findings = comparison.app, comparison.findings
@@ -157,9 +162,11 @@ def write(
     status = statuses.build(app, findings)
     status.update(extra or {})
     patch = statuses.patch(app, status)
-    annotations = {REFRESH: None} if REFRESH in app.annotations else None
-    if annotations:
-        patch = {**(patch or {}), "metadata": {"annotations": annotations}}
+    changed_metadata: Object = dict(metadata or {})
+    if REFRESH in app.annotations:
+        changed_metadata["annotations"] = {REFRESH: None}
+    if changed_metadata:
+        patch = {**(patch or {}), "metadata": changed_metadata}
     if operation_ended:
         patch = {**(patch or {}), "operation": None}
     if patch is None:

@@ -89,7 +89,7 @@ def _artifact(engine: Engine, app: Application) -> Artifact | None:
 def _live(
     engine: Engine, app: Application, client: ClusterClient, config: ControlConfig, artifact: Artifact | None
 ) -> list[Object]:
-    """Everything in the cluster that carries the application's marks, by its status, its Artifact and the live index."""
+    """Everything in the cluster that carries the application's marks, by status, Artifact and the live index."""
     keys = {_key(row) for row in app.status.get("resources") or []}
     keys |= {m.key for m in artifact.objects} if artifact else set()
     keys |= {key for key, version in engine.state.live.snapshot(app.id).observed.items() if version > 0}

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from gitops.errors import GitOpsError
 from gitops.model.application import Application
+from gitops.model.objects import Object
 from gitops.observe import logs, metrics
 from gitops.reconcile import compare as comparing
 from gitops.reconcile import status as statuses
 from gitops.state.queue import DIFF, Rank
-from gitops.sync import OperationRecord, append_history
+from gitops.sync import OperationRecord, append_history, finalizers_wanted
 from gitops.sync.ports import SUCCEEDED
 
 if TYPE_CHECKING:
@@ -34,9 +35,10 @@ def end(engine: Engine, app: Application, record: OperationRecord, run: Run | No
     if history is not None:
         fields["history"] = history
     comparison = _compare(engine, app, run)
+    metadata = _finalizers(app, run)
     if comparison and comparison.findings:
         _sync_error(comparison, record)
-        comparing.write(engine, comparison, fields, operation_ended=True)
+        comparing.write(engine, comparison, fields, operation_ended=True, metadata=metadata)
         comparing.finish(engine, comparison)
     else:
         present = app.status.get("conditions") or []
@@ -46,6 +48,14 @@ def end(engine: Engine, app: Application, record: OperationRecord, run: Run | No
         engine.state.queue.want(DIFF, app.id, Rank.DRIFT)
     engine.state.operations.clear(app.id)
     _tell(engine, app, record, (now - record.started).total_seconds())
+
+
+def _finalizers(app: Application, run: Run | None) -> Object | None:
+    """The finalizers that delete hooks among the objects need, if the Application lacks them (specs section 5)."""
+    if run is None or not any(b"elete" in m.body and b"/hook" in m.body for m in run.artifact.objects):
+        return None
+    missing = [name for name in finalizers_wanted(run.artifact.objects) if name not in app.finalizers]
+    return {"finalizers": [*app.finalizers, *missing]} if missing else None
 
 
 def _compare(engine: Engine, app: Application, run: Run | None) -> comparing.Comparison | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gitops.cluster import ClusterClient
+from gitops.errors import InvalidSpecError
 from gitops.health import assess
 from gitops.model.application import Application, operation_state
 from gitops.model.artifact import Artifact
@@ -19,6 +20,7 @@ from gitops.observe import logs
 from gitops.project import impersonated_user
 from gitops.reconcile import compare as comparing
 from gitops.reconcile import ending
+from gitops.reconcile import status as statuses
 from gitops.reconcile.control import ControlConfig
 from gitops.reconcile.look import note_of
 from gitops.reconcile.planning import make_plan
@@ -27,7 +29,7 @@ from gitops.reconcile.starting import begin
 from gitops.state.live import Note
 from gitops.state.locks import Lock
 from gitops.state.queue import APPLY, DIFF, Rank
-from gitops.sync import Again, Context, Done, OperationRecord, Outcome, Parked, advance
+from gitops.sync import ERROR, Again, Context, Done, OperationRecord, Outcome, Parked, advance
 
 if TYPE_CHECKING:
     from gitops.reconcile.engine import Engine
@@ -107,8 +109,15 @@ def carry_on(
     deadline = time.monotonic() + TURN_SECONDS
     while isinstance(outcome, Again):
         if record.needs_plan:
+            if record.retry_refresh and record.retry_count and not _repin(engine, run):
+                return
             comparison = comparison or comparing.look(engine, app, _desired_of(engine, app, record))
-            if not make_plan(engine, run, comparison):
+            try:
+                if not make_plan(engine, run, comparison):
+                    return
+            except InvalidSpecError as error:
+                record.phase, record.message = ERROR, str(error)
+                ending.end(engine, app, record, run)
                 return
             comparison = None
         outcome = _step(engine, run)
@@ -151,6 +160,18 @@ def _prepare(engine: Engine, app: Application, record: OperationRecord, lock: Lo
         artifact=artifact,
         dirty=engine.state.live.snapshot(app.id).dirty,
     )
+
+
+def _repin(engine: Engine, run: Run) -> bool:
+    """A retry that refreshes goes for the newest revision; False where its Artifact is being made."""
+    desired = engine.state.apps.desired(run.app.id)
+    if desired is None or desired.error or desired.artifact == run.record.artifact:
+        return True
+    artifact = engine.state.artifacts.get(desired.artifact)
+    if artifact is None:
+        return False
+    run.record.artifact, run.record.revisions, run.artifact = desired.artifact, desired.revisions, artifact
+    return True
 
 
 def _desired_of(engine: Engine, app: Application, record: OperationRecord) -> Any:
@@ -218,7 +239,12 @@ def _park(engine: Engine, run: Run, outcome: Parked) -> None:
     engine.state.operations.park(run.app.id, min(outcome.until or now + BACKSTOP_SECONDS, now + BACKSTOP_SECONDS))
     state = operation_state(run.app)
     if (state.get("message"), state.get("phase")) != (record.message, record.phase):
-        comparing.write_patch(engine, run.app, {"status": {"operationState": record.to_status()}})
+        status: Object = {"operationState": record.to_status()}
+        if record.retry_at is not None:
+            present = run.app.status.get("conditions") or []
+            found = [("SyncError", record.message)]
+            status["conditions"] = statuses.conditions(present, found, owned=frozenset({"SyncError"}), only=True)
+        comparing.write_patch(engine, run.app, {"status": status})
     logs.event(logger, f"parked: {outcome.reason}", app=run.app.id)
 
 
