@@ -20,7 +20,7 @@ class Settings(BaseSettings):
     redis_prefix: str = Field("gitops:", description="Prefix of every key, so that one Redis can be shared.")
     seal_key: SecretStr = Field(
         SecretStr(""),
-        description="What rests in Redis is encrypted with a key derived from this; beat and workers need the same one.",
+        description="What rests in Redis is encrypted with a key derived from this; the same for beat and workers.",
     )
     kubeconfig: Path | None = Field(None, description="Kubeconfig of the control cluster; unset: in-cluster.")
     namespace: str = Field("argocd", description="The control namespace: Applications, projects and Secrets.")
@@ -31,7 +31,9 @@ class Settings(BaseSettings):
     poll_jitter: float = Field(0.1, ge=0, le=0.5, description="Each interval varies by this fraction.")
     full_compare_interval: float = Field(3600.0, gt=0, description="Seconds after which all objects are read anyway.")
 
-    artifact_ttl: int = Field(86_400, gt=0, description="Seconds that rendered objects rest in Redis after their last use.")
+    artifact_ttl: int = Field(
+        86_400, gt=0, description="Seconds that rendered objects rest in Redis after their last use."
+    )
 
     # --- beat ---
     lease_ttl: float = Field(10.0, gt=0, description="Seconds until a silent leader is replaced.")
@@ -43,14 +45,17 @@ class Settings(BaseSettings):
     lock_ttl: int = Field(180, gt=0, description="Seconds that an application's lock outlives a silent worker.")
     visibility_timeout: int = Field(300, gt=0, description="Seconds after which an unacknowledged message comes again.")
 
-    self_heal_backoff: float = Field(2.0, ge=0, description="Seconds between the first two heals of one revision; then times 3.")
+    self_heal_backoff: float = Field(
+        2.0, ge=0, description="Seconds between the first two heals of one revision; then times 3."
+    )
     self_heal_backoff_cap: float = Field(300.0, gt=0, description="The longest pause between two heals, seconds.")
     wave_delay: float = Field(2.0, ge=0, description="Seconds between two sync waves, for controllers to take note.")
 
     sandbox: str = Field("auto", description="auto: confine renders as far as the kernel allows; required: or refuse.")
 
     kustomize_renderer: str = Field(
-        "", description="Path of gitops-kustomize, or kubectl; empty: gitops-kustomize where it is installed, else kubectl."
+        "",
+        description="Path of gitops-kustomize or kubectl; empty: gitops-kustomize where it is installed, else kubectl.",
     )
     plugins: dict[str, Any] = Field(
         {}, description='Plugins that sources may name, as JSON: {"name": {"generate": ["command", "argument"]}}.'
@@ -69,13 +74,19 @@ class Settings(BaseSettings):
 
     # --- repositories ---
     repo_protocols: str = Field("https,ssh", description="Protocols that repositories may use: https, ssh, http, file.")
-    git_config_file: Path | None = Field(None, description="A git configuration of yours, e.g. with url.<base>.insteadOf.")
+    git_config_file: Path | None = Field(
+        None, description="A git configuration of yours, e.g. with url.<base>.insteadOf."
+    )
     repo_connect_seconds: float = Field(15.0, gt=0, description="Seconds until a connection is given up.")
     repo_command_seconds: float = Field(90.0, gt=0, description="Seconds until a fetch or download is given up.")
     repo_fetch_mib: int = Field(2048, gt=0, description="MiB that one fetch or download may bring.")
     repo_checkout_mib: int = Field(512, gt=0, description="MiB that one path of a checkout, or one chart, may hold.")
-    repo_checkout_files: int = Field(100_000, gt=0, description="Files that one path of a checkout, or one chart, may hold.")
-    repo_mirrors_disk_mib: int = Field(10_240, gt=0, description="MiB of disk for mirrors; the least recently used goes.")
+    repo_checkout_files: int = Field(
+        100_000, gt=0, description="Files that one path of a checkout, or one chart, may hold."
+    )
+    repo_mirrors_disk_mib: int = Field(
+        10_240, gt=0, description="MiB of disk for mirrors; the least recently used goes."
+    )
     repo_checkouts_disk_mib: int = Field(4096, gt=0, description="MiB of disk for checkouts.")
     repo_charts_disk_mib: int = Field(1024, gt=0, description="MiB of disk for charts.")
     repo_submodules: bool = Field(True, description="Whether submodules are followed.")
@@ -88,7 +99,8 @@ class Settings(BaseSettings):
     metrics_port: int = Field(0, ge=0, description="Port of /metrics; 0: off.")
     metrics_host: str = Field("0.0.0.0", description="Address that /metrics listens on.")  # noqa: S104
     metrics_dir: Path | None = Field(
-        None, description="Where a prefork worker's processes keep their counters, emptied at start; unset: one process."
+        None,
+        description="Where a prefork worker's processes keep their counters, emptied at start; unset: one process.",
     )
     web_host: str = Field("127.0.0.1", description="Address of the web server: webhooks, read API, status page.")
     web_port: int = Field(8080, gt=0, description="Its port.")
@@ -98,7 +110,9 @@ class Settings(BaseSettings):
         False, description="Accept webhooks of providers for which argocd-secret holds no secret."
     )
     webhook_max_bytes: int = Field(5_000_000, gt=0, description="Largest webhook body.")
-    webhook_rate: float = Field(20.0, gt=0, description="Webhooks accepted a second; bursts may hold ten times as many.")
+    webhook_rate: float = Field(
+        20.0, gt=0, description="Webhooks accepted a second; bursts may hold ten times as many."
+    )
     trace_endpoint: str = Field("", description="OTLP/HTTP endpoint of traces, e.g. http://collector:4318; empty: off.")
 
 

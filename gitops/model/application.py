@@ -352,7 +352,8 @@ class Application(ApiModel):
             tools = [name for name in ("helm", "kustomize", "directory", "plugin") if getattr(source, name) is not None]
             if len(tools) > 1:
                 raise InvalidSpecError(
-                    f"Application {self.id}: {where} names multiple application sources defined ({', '.join(tools)}); keep one"
+                    f"Application {self.id}: {where} names multiple application sources defined "
+                    f"({', '.join(tools)}); keep one"
                 )
         return found
 

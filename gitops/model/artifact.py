@@ -26,7 +26,7 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """What an Application should be: the Artifact's address and the revision (a commit SHA or chart version) per source."""
+    """What an Application should be: the Artifact's address and the revisions (commit SHA or chart version)."""
 
     artifact: str
     revisions: tuple[str, ...]
