@@ -201,6 +201,10 @@ class Stage:
 
         until(idle, "an idle engine", PATIENCE, interval=0.05)
 
+    def forget_due_times(self) -> None:
+        """Let the next beat spread all due times over its own interval. The engine must be stopped."""
+        self._client.delete(self._keys.due)
+
     def due_times(self) -> dict[bytes, float]:
         """When each Application is looked at next."""
         return dict(self._client.zrange(self._keys.due, 0, -1, withscores=True))  # type: ignore[arg-type]

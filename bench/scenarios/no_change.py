@@ -59,9 +59,12 @@ def cycle(session: Session, stage: Stage, window: float) -> dict[str, Any]:
 
 def _window(session: Session, stage: Stage, seconds: float, interval: str) -> tuple[float, int, dict[str, int]]:
     """(CPU seconds of the engine, due times that were claimed, its requests without watches)."""
+    stage.stop_engine()
+    stage.forget_due_times()
     stage.start_engine(GITOPS_POLL_INTERVAL=interval, GITOPS_POLL_JITTER=str(JITTER))
-    # Beat's list of the Applications and of their objects, and a look at each that a restart may bring, are no cycle.
-    time.sleep(INTERVAL * (1 + JITTER) if interval != NEVER else 5.0)
+    # Beat's lists, what each worker process reads when it first has something to do, and a look at each application
+    # that a restart may bring, are no cycle.
+    time.sleep(INTERVAL * (1 + JITTER) if interval != NEVER else 10.0)
     stage.wait_settled()
     session.say(f"nothing changes for {seconds:g} s, poll interval {interval} s")
     processes = stage.processes()
