@@ -72,7 +72,7 @@ def story(here: Local, repo: GitRepo) -> None:
     ask_for_a_look(here, "guestbook")
     until(lambda: _greeting(here.client.get(SETTINGS)) == "Hello again", "the commit's arrival")
     console.print(f"[green]✓[/green] {sha[:7]} is in the cluster after {(time.monotonic() - begun) * 1000:.0f} ms\n")
-    until(lambda: all(map(settled, applications(here))), "every Application Synced and Healthy again")
+    until(lambda: all(settled(a) and at(a, sha) for a in applications(here)), "every Application at the new commit")
     console.print(overview(applications(here)))
 
 
@@ -85,6 +85,11 @@ def settled(app: Object) -> bool:
     """Synced and Healthy, with no operation under way."""
     shown, state = row(app), (app.get("status") or {}).get("operationState") or {}
     return shown["STATUS"] == "Synced" and shown["HEALTH"] == "Healthy" and state.get("phase") != "Running"
+
+
+def at(app: Object, sha: str) -> bool:
+    """Whether the Application was compared with this commit."""
+    return bool(app["status"]["sync"].get("revision") == sha)
 
 
 def overview(apps: list[Object]) -> Table:
@@ -109,7 +114,7 @@ def until(
 ) -> float:
     """Wait for the condition; returns the seconds that it took. Raises GitOpsError naming `what` when time is up."""
     begun = time.monotonic()
-    with Live(console=console, auto_refresh=redraw is not None, transient=False) as live:
+    with Live(console=console, auto_refresh=redraw is not None, vertical_overflow="visible") as live:
         while not condition():
             if time.monotonic() - begun > timeout:
                 raise GitOpsError(f"{what} did not come about within {timeout:.0f} seconds")
@@ -118,6 +123,7 @@ def until(
             time.sleep(0.2 if redraw else 0.005)
         if redraw:
             redraw(live)
+    console.print()
     return time.monotonic() - begun
 
 
