@@ -47,6 +47,7 @@ bench-render: testbed
 	$(BIN)/python -m bench render $(ARGS)
 
 conformance: testbed
+	$(BIN)/python tests/conformance/health/report.py
 	$(BIN)/pytest tests/conformance $(ARGS)
 
 constraints: setup
