@@ -6,11 +6,15 @@
 
     fleet.py      what is in Git, and the Applications of it
     raw.py        the yardstick: a bare client that applies the same objects
+    client.py     what a request of the engine's client costs; `python -m bench.client`
+    session.py    what the scenarios of one run share: the bare client's figures, a synced fleet
     stage.py      one arrangement of control plane, Redis, Git server and engine
     measure.py    CPU and memory of processes
     writes.py     when objects were written and what was asked for, from the API server's audit log
     watching.py   when one object changed, from a watch
     scenarios/    one file for each key of results.json
+    figures.py    percentiles
+    machine.py    the machine and the versions that figures belong to
     peers.py      figures of other engines, for comparison
     report.py     the table and results.json
 

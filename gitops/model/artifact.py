@@ -26,7 +26,7 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """What an Application should be: the Artifact's address and the revisions (commit SHA or chart version)."""
+    """What an Application should be: the Artifact's address and one revision per source (a commit or chart version)."""
 
     artifact: str
     revisions: tuple[str, ...]
