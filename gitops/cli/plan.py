@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from gitops.cli import show
-from gitops.cli.render import _Job, _read_app
+from gitops.cli.render import RenderJob, read_app
 from gitops.errors import InvalidSpecError
 from gitops.model.application import Application, SyncOperation
 from gitops.model.artifact import Artifact
@@ -48,7 +48,7 @@ def plan(
     output: Annotated[str, typer.Option("-o", "--output", help="json, yaml or a table.")] = "",
 ) -> None:
     """Print the ordered steps of a first sync: phase, wave, kind, name, and what the next step waits for."""
-    application = _read_app(app) if app else _application(path, namespace)
+    application = read_app(app) if app else _application(path, namespace)
     rows = steps(path, application, given=app is not None)
     if show.data(rows, output):
         return
@@ -81,9 +81,9 @@ def steps(path: Path, app: Application, *, given: bool) -> list[dict[str, Any]]:
     Raises GitOpsError naming what cannot be rendered.
     """
     renderer = renderer_of(settings())
-    job = _Job(renderer, app if given else None, {}, plugins_of(settings()), "", ())
+    job = RenderJob(renderer, app if given else None, {}, plugins_of(settings()), "", ())
     try:
-        rendered = [renderer.render(job._request(path, source)) for source in app.all_sources if source.renders]
+        rendered = [renderer.render(job.request(path, source)) for source in app.all_sources if source.renders]
     finally:
         renderer.close()
     scopes = _scopes([obj for one in rendered for obj in one.objects])

@@ -47,14 +47,14 @@ def render(
     --app, PATH is the repository where it has the Application's path in it, else that path itself.
     """
     try:
-        application = _read_app(app) if app else None
+        application = read_app(app) if app else None
         refs = dict(_ref(entry) for entry in ref or [])
         plugins = plugins_of(settings())
     except GitOpsError as error:
         print(f"gitops: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
     renderer = renderer_of(settings())
-    job = _Job(renderer, application, refs, plugins, kube_version, tuple(api_versions or ()))
+    job = RenderJob(renderer, application, refs, plugins, kube_version, tuple(api_versions or ()))
     failed = 0
     try:
         with ThreadPoolExecutor(max(2, os.cpu_count() or 1)) as pool:
@@ -69,7 +69,7 @@ def render(
         raise typer.Exit(1)
 
 
-class _Job:
+class RenderJob:
     """What all paths of one call share."""
 
     def __init__(
@@ -104,12 +104,13 @@ class _Job:
                 continue
             if source.chart:
                 raise InvalidSpecError(f"the chart {source.chart} of {source.repo_url} is not local; render its folder")
-            rendered = self.renderer.render(self._request(path, source))
+            rendered = self.renderer.render(self.request(path, source))
             for warning in rendered.warnings:
                 print(f"gitops: {path}: {warning}", file=sys.stderr)
             yield from explode([rendered])
 
-    def _request(self, path: Path, source: Source) -> RenderRequest:
+    def request(self, path: Path, source: Source) -> RenderRequest:
+        """What the renderer is asked for one source of the directory `path`."""
         root, inside, links = _place(path, source.path if self.app else ".")
         name = self.app.name if self.app else path.resolve().name.lower().replace("_", "-").replace(".", "-")
         refs = {s.ref: self.refs.get(s.ref, root) for s in (self.app.all_sources if self.app else []) if s.ref}
@@ -145,7 +146,8 @@ def _place(path: Path, source_path: str) -> tuple[Path, str, str]:
     return path.parent, path.name or ".", path.name or "."
 
 
-def _read_app(file: Path) -> Application:
+def read_app(file: Path) -> Application:
+    """The Application in a YAML file. Raises InvalidSpecError naming the file where there is none to be read."""
     from gitops.source.render.yamlread import YamlError, load, text_of
 
     try:
