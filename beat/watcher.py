@@ -14,12 +14,13 @@ from beat.objects import ObjectEars
 from gitops.cluster import ClusterClient, Watch, Watches
 from gitops.cluster.watch import Event
 from gitops.errors import GitOpsError
+from gitops.model.credentials import SECRET_TYPE
 from gitops.model.names import GROUP, VERSION, WATCH_LABEL
 from gitops.model.objects import GVK, Object
 from gitops.model.tracking import owner
 from gitops.observe import ClusterSummary
 from gitops.reconcile.clusters import ClusterRegistry
-from gitops.reconcile.control import SECRET_TYPE, Control
+from gitops.reconcile.control import Control
 from gitops.settings import Settings, settings
 from gitops.state import State
 

@@ -8,12 +8,12 @@ from typing import TypeVar
 
 from gitops.cluster import ClusterClient
 from gitops.errors import GitOpsError
+from gitops.model.credentials import secret_data
 from gitops.model.names import GROUP, MANIFEST_GENERATE_PATHS, VERSION
 from gitops.model.objects import GVK, Object, ObjectKey
 from gitops.observe import logs
 from gitops.observe.applications import summary
 from gitops.reconcile.clusters import registry
-from gitops.reconcile.control import secret_data
 from gitops.settings import Settings, settings
 from gitops.state import State
 from gitops.state.queue import FETCH, Rank

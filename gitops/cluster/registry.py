@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -15,7 +13,7 @@ from gitops.cluster.connection import Connection
 from gitops.cluster.forking import on_fork
 from gitops.errors import InvalidSpecError
 from gitops.model.application import Destination
-from gitops.model.credentials import Cluster
+from gitops.model.credentials import Cluster, secret_data
 from gitops.model.names import IN_CLUSTER_NAME, IN_CLUSTER_SERVER
 from gitops.model.objects import Object, digest
 
@@ -62,12 +60,12 @@ class Clusters:
             try:
                 cluster = read_cluster(secret)
             except InvalidSpecError as error:
-                plain = _plain(secret)
+                plain = secret_data(secret)
                 broken[str((secret.get("metadata") or {}).get("name"))] = str(error)
                 meant |= dict.fromkeys((plain.get("server", "").rstrip("/"), plain.get("name", "")), str(error))
                 continue
             clusters[cluster.server] = cluster
-            digests[cluster.server] = digest(repr(sorted(_plain(secret).items())).encode())
+            digests[cluster.server] = digest(repr(sorted(secret_data(secret).items())).encode())
         with self._lock:
             stale = [server for server in self._clients if digests.get(server) != self._digests.get(server)]
             gone = [self._clients.pop(server) for server in stale]
@@ -138,7 +136,7 @@ def read_cluster(secret: Object) -> Cluster:
     Raises InvalidSpecError naming the Secret and what is wrong with it, never its content.
     """
     name = f"cluster Secret {(secret.get('metadata') or {}).get('name')}"
-    data = _plain(secret)
+    data = secret_data(secret)
     server = data.get("server", "").strip().rstrip("/")
     if not server:
         raise InvalidSpecError(f"{name} has no server; set it to the API server's URL")
@@ -161,15 +159,3 @@ def read_cluster(secret: Object) -> Cluster:
         project=data.get("project", ""),
         config=config,
     )
-
-
-def _plain(secret: Object) -> dict[str, str]:
-    """The Secret's values as text; what is not text is left out."""
-    plain: dict[str, str] = {}
-    for key, value in (secret.get("data") or {}).items():
-        try:
-            plain[key] = base64.b64decode(value or "").decode()
-        except (binascii.Error, UnicodeDecodeError, TypeError):
-            continue
-    plain.update(secret.get("stringData") or {})
-    return plain

@@ -1,13 +1,30 @@
-"""Repositories and clusters, as read from Secrets labelled `argocd.argoproj.io/secret-type` (specs section 10).
+"""Repositories and clusters, as read from Secrets that carry the label SECRET_TYPE (specs section 10).
 
 Secret values are excluded from repr, so that no log line or traceback shows them.
 """
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from gitops.model.objects import Object
+
+#: The label that tells what a Secret of the control namespace is: `repository`, `repo-creds` or `cluster`.
+SECRET_TYPE = "argocd.argoproj.io/secret-type"  # noqa: S105 - a label's name
+
+
+def secret_data(secret: Object) -> dict[str, str]:
+    """A Secret's values as text; what is no base64 of UTF-8 is left out."""
+    data: dict[str, str] = {}
+    for key, value in (secret.get("data") or {}).items():
+        try:
+            data[key] = base64.b64decode(value or "").decode()
+        except (ValueError, TypeError):
+            continue
+    return data | (secret.get("stringData") or {})
 
 
 class Repository(BaseModel):

@@ -10,11 +10,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gitops.model.credentials import Repository, RepositoryConfig
+from gitops.model.credentials import SECRET_TYPE, Repository, RepositoryConfig
 
 log = logging.getLogger(__name__)
 
-SECRET_TYPE_LABEL = "argocd.argoproj.io/secret-type"  # noqa: S105
 KNOWN_HOSTS_MAP, TLS_MAP, GPG_MAP = "argocd-ssh-known-hosts-cm", "argocd-tls-certs-cm", "argocd-gpg-keys-cm"
 _FLAGS = frozenset(
     name for name, field in Repository.model_fields.items() if field.annotation is bool
@@ -33,7 +32,7 @@ def load_repository_config(
     repositories: list[Repository] = []
     templates: list[Repository] = []
     for secret in secrets:
-        kind = (secret.get("metadata", {}).get("labels") or {}).get(SECRET_TYPE_LABEL)
+        kind = (secret.get("metadata", {}).get("labels") or {}).get(SECRET_TYPE)
         if kind in ("repository", "repo-creds") and (entry := _repository(secret)) is not None:
             (repositories if kind == "repository" else templates).append(entry)
     maps = {m.get("metadata", {}).get("name"): m.get("data") or {} for m in configmaps}
