@@ -24,21 +24,9 @@ def respect_ignore_differences(target: Object, live: Object, rules: IgnoreRules)
         return target
     kind, _ = type_of(live, rules.overlay(live))
     bare_live, bare_target = matching.apply(live, live), matching.apply(target, live)
-    made: Object = {}
-    for name in [*target, *(key for key in live if key not in target)]:
-        if name == "status":
-            value = target.get(name, _ABSENT)
-        else:
-            value = _take(
-                target.get(name, _ABSENT),
-                bare_target.get(name, _ABSENT),
-                live.get(name, _ABSENT),
-                bare_live.get(name, _ABSENT),
-                kind.child(name) if kind else None,
-            )
-        if value is not _ABSENT:
-            made[name] = value
-    return made
+    made = _fields(target, bare_target, live, bare_live, kind)
+    made.pop("status", None)
+    return made | {"status": target["status"]} if "status" in target else made
 
 
 def _take(target: Any, bare: Any, live: Any, bare_live: Any, kind: Type | None) -> Any:
@@ -59,18 +47,24 @@ def _mapping(target: Any, bare: Any, live: dict[str, Any], bare_live: dict[str, 
         return bare
     wanted = target if isinstance(target, dict) else {}
     base = bare if isinstance(bare, dict) else {}
-    made: dict[str, Any] = {}
-    for name in [*wanted, *(key for key in live if key not in wanted)]:
+    made = _fields(wanted, base, live, bare_live, kind)
+    return made if made or bare is not _ABSENT else _ABSENT
+
+
+def _fields(target: Object, bare: Object, live: Object, bare_live: Object, kind: Type | None) -> Object:
+    """Merge two mappings field by field, the target's first."""
+    made: Object = {}
+    for name in [*target, *(key for key in live if key not in target)]:
         value = _take(
-            wanted.get(name, _ABSENT),
-            base.get(name, _ABSENT),
+            target.get(name, _ABSENT),
+            bare.get(name, _ABSENT),
             live.get(name, _ABSENT),
             bare_live.get(name, _ABSENT),
             kind.child(name) if kind else None,
         )
         if value is not _ABSENT:
             made[name] = value
-    return made if made or bare is not _ABSENT else _ABSENT
+    return made
 
 
 def _listing(target: Any, bare: Any, live: list[Any], bare_live: list[Any], kind: Type | None) -> Any:
