@@ -21,6 +21,7 @@ from gitops.cli.local import install
 from gitops.cluster import ClusterClient, Connection
 from gitops.state.keys import Keys
 from gitops.state.queue import QUEUES
+from testbed.closing import Closing
 from testbed.controlplane import ControlPlane
 from testbed.engine import Engine, custom_resources
 from testbed.gitserver import GitServer
@@ -78,7 +79,7 @@ class Plane:
         self.cluster.close()
 
 
-class Stage:
+class Stage(Closing):
     """A fleet in Git, a plane, and engines that come and go over the same Redis."""
 
     def __init__(self, fleet: Fleet, say: Say) -> None:
@@ -214,14 +215,6 @@ class Stage:
         self.stop_engine()
         self._client.close()
         self._stack.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def until(condition: Callable[[], Any], what: str, timeout: float = PATIENCE, interval: float = 0.1) -> None:

