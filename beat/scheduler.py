@@ -14,6 +14,7 @@ from celery.beat import Scheduler
 
 from beat.clock import Clock
 from beat.leader import Leader
+from gitops.errors import GitOpsError
 from gitops.observe import metrics, probe
 from gitops.settings import settings
 from gitops.state import State
@@ -46,6 +47,10 @@ class GitOpsScheduler(Scheduler):
             wait = self._clock.tick(now)
         except redis.RedisError as error:
             logger.warning("Redis does not answer (%s); trying again", error)
+            self._leader.lost()
+            return settings().beat_tick
+        except GitOpsError as error:
+            logger.warning("cannot follow the Applications (%s); trying again", error)
             self._leader.lost()
             return settings().beat_tick
         metrics.leader(leads)
