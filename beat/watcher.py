@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from beat.applications import ApplicationEars
+from beat.applicationsets import ApplicationSetEars
 from beat.objects import ObjectEars
 from gitops.cluster import ClusterClient, Watch, Watches
 from gitops.cluster.watch import Event
@@ -27,6 +28,7 @@ from gitops.state import State
 logger = logging.getLogger("gitops.beat")
 
 APPLICATION = GVK(GROUP, VERSION, "Application")
+APPLICATION_SET = GVK(GROUP, VERSION, "ApplicationSet")
 #: Kinds without marks of ours (specs section 3): all of them are followed, and none is an application's by its labels.
 UNMARKED = {("apiextensions.k8s.io", "CustomResourceDefinition")}
 #: Seconds between two looks at which kinds are in use.
@@ -57,6 +59,7 @@ class Watcher:
         self._watches = Watches()
         self._threads: list[threading.Thread] = []
         self.applications = ApplicationEars(state)
+        self.sets = ApplicationSetEars(state, settings.poll_interval)
 
     @classmethod
     def build(cls, state: State) -> Watcher:
@@ -101,9 +104,14 @@ class Watcher:
     def _follow_control(self) -> None:
         client, namespace = self._clusters.control, self._settings.namespace
         applications = self.applications = ApplicationEars(self._state)
-        self._watches.add(
-            Watch(client, APPLICATION, applications.on_event, known=applications.known, metadata_only=False)
-        )
+        sets = self.sets = ApplicationSetEars(self._state, self._settings.poll_interval)
+
+        def heard(event: Event) -> None:
+            applications.on_event(event)
+            sets.on_application(event)
+
+        self._watches.add(Watch(client, APPLICATION, heard, known=applications.known, metadata_only=False))
+        self._watches.add(Watch(client, APPLICATION_SET, sets.on_event, namespace=namespace, known=sets.known))
         changed = self._configuration_changed
         self._watches.add(Watch(client, GVK(GROUP, VERSION, "AppProject"), changed, namespace=namespace))
         self._watches.add(Watch(client, GVK("", "v1", "Secret"), changed, labels=SECRET_TYPE, namespace=namespace))
@@ -112,12 +120,15 @@ class Watcher:
     def _configuration_changed(self, event: Event) -> None:
         if event.type in {"ADDED", "MODIFIED", "DELETED"}:
             self._state.redis.incr(self._state.keys.config)
+            if event.key.kind != "ConfigMap":
+                self.sets.look_soon()
 
     # --- managed objects ---
 
     def _follow_kinds(self) -> None:
         while not self._stopped.wait(KINDS_EVERY):
             try:
+                self.sets.tick(time.time())
                 for server, kinds in self._state.live.kinds().items():
                     self._follow(server, kinds)
             except Exception as error:

@@ -43,6 +43,7 @@ def celery_config(settings: Settings) -> dict[str, Any]:
             "gitops.fetch": {"queue": "fetch"},
             "gitops.diff": {"queue": "diff"},
             "gitops.apply": {"queue": "apply"},
+            "gitops.generate": {"queue": "generate"},
         },
         "task_serializer": "json",
         "result_serializer": "json",

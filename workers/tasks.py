@@ -7,8 +7,8 @@ from typing import Any
 from celery.exceptions import Ignore
 
 from gitops.settings import settings
-from gitops.state.locks import CLUSTER, SOURCE
-from gitops.state.queue import APPLY, DIFF, FETCH
+from gitops.state.locks import CLUSTER, SET, SOURCE
+from gitops.state.queue import APPLY, DIFF, FETCH, GENERATE
 from workers.app import app
 from workers.task import EngineTask
 
@@ -34,6 +34,12 @@ def diff(self: EngineTask, application: str) -> str:
 def apply(self: EngineTask, application: str) -> str:
     """Move the application's operation on by one step."""
     return self.step(APPLY, CLUSTER, application, lambda engine, lock: engine.operate(application, lock))
+
+
+@app.task(name="gitops.generate", bind=True, base=EngineTask)
+def generate(self: EngineTask, application_set: str) -> str:
+    """Make an ApplicationSet's Applications as its generators say. `application_set` is `appset:namespace/name`."""
+    return self.step(GENERATE, SET, application_set, lambda engine, lock: engine.generate(application_set, lock))
 
 
 @app.task(name="gitops.sync", bind=True, base=EngineTask, ignore_result=False)

@@ -14,6 +14,8 @@ FIELD_MANAGER = "gitops-engine"
 
 # On Applications
 REFRESH = "argocd.argoproj.io/refresh"
+#: On an ApplicationSet.
+SET_REFRESH = "argocd.argoproj.io/application-set-refresh"
 SKIP_RECONCILE = "argocd.argoproj.io/skip-reconcile"
 MANIFEST_GENERATE_PATHS = "argocd.argoproj.io/manifest-generate-paths"
 DELETION_APPROVED = "argocd.argoproj.io/deletion-approved"

@@ -13,7 +13,9 @@ from prometheus_client.registry import Collector
 from redis import Redis
 from redis.exceptions import RedisError
 
-QUEUES = ("fetch", "diff", "apply", "fetch-urgent", "diff-urgent", "apply-urgent")
+QUEUES = (
+    "fetch", "diff", "apply", "generate", "fetch-urgent", "diff-urgent", "apply-urgent", "generate-urgent",
+)  # fmt: skip
 #: kombu keeps one list a priority: the plain name, then `<name>\x06\x16<step>`. We publish without priorities, but a
 #: client of somebody's own may not.
 _PRIORITY_STEPS = ("", "\x06\x163", "\x06\x166", "\x06\x169")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,15 +15,23 @@ from gitops.cluster import ClusterClient
 from gitops.errors import InvalidSpecError
 from gitops.health import LuaChecks
 from gitops.model.application import Application
-from gitops.model.credentials import RepositoryConfig
+from gitops.model.credentials import SECRET_TYPE, RepositoryConfig, secret_data
 from gitops.model.names import GROUP, INSTANCE_LABEL, VERSION
 from gitops.model.objects import GVK, Object, ObjectKey
 from gitops.model.project import AppProject, default_project
 from gitops.model.tracking import TrackingMethod
+from gitops.observe.notify import NotifyConfig
 from gitops.source.access import load_repository_config
 
-SECRET_TYPE = "argocd.argoproj.io/secret-type"  # noqa: S105 - a label's name
-_CONFIG_MAPS = ("argocd-cm", "argocd-ssh-known-hosts-cm", "argocd-tls-certs-cm", "argocd-gpg-keys-cm")
+_NOTIFICATIONS = "argocd-notifications-cm"
+_NOTIFICATIONS_SECRET = "argocd-notifications-secret"  # noqa: S105 - a Secret's name
+_CONFIG_MAPS = (
+    "argocd-cm",
+    "argocd-ssh-known-hosts-cm",
+    "argocd-tls-certs-cm",
+    "argocd-gpg-keys-cm",
+    _NOTIFICATIONS,
+)
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,8 @@ class ControlConfig:
     broken_projects: dict[str, str] = field(default_factory=dict)
     secrets: tuple[Object, ...] = field(default=(), repr=False)
     config_maps: dict[str, dict[str, str]] = field(default_factory=dict)
+    #: argocd-notifications-secret.
+    notifications_secret: Object = field(default_factory=dict, repr=False)
 
     @property
     def settings(self) -> dict[str, str]:
@@ -45,7 +54,10 @@ class ControlConfig:
 
     def project(self, app: Application) -> AppProject:
         """The Application's project. Raises InvalidSpecError where there is none, or it cannot be read."""
-        name = app.spec.project
+        return self.project_named(app.spec.project, f"Application {app.id}")
+
+    def project_named(self, name: str, who: str) -> AppProject:
+        """A project by name, for `who` as errors name it. Raises InvalidSpecError as `project` does."""
         if name in self.broken_projects:
             raise InvalidSpecError(self.broken_projects[name])
         if name in self.projects:
@@ -53,7 +65,7 @@ class ControlConfig:
         if name == "default":
             return default_project(self.namespace)
         raise InvalidSpecError(
-            f"Application {app.id} is in project {name}, which does not exist in namespace {self.namespace}: "
+            f"{who} is in project {name}, which does not exist in namespace {self.namespace}: "
             "create the AppProject or change spec.project"
         )
 
@@ -62,6 +74,12 @@ class ControlConfig:
         """Repositories, credential templates, known hosts, certificates and keys."""
         maps = [{"metadata": {"name": name}, "data": data} for name, data in self.config_maps.items()]
         return load_repository_config(self.secrets, maps)
+
+    @cached_property
+    def notifications(self) -> NotifyConfig:
+        """Triggers, templates, services and subscriptions. Raises NotificationConfigError naming the wrong key."""
+        data = self.config_maps.get(_NOTIFICATIONS, {})
+        return NotifyConfig.read(data, secret_data(self.notifications_secret))
 
     @property
     def cluster_secrets(self) -> list[Object]:
@@ -140,15 +158,8 @@ class Control:
             found = self._client.get(ObjectKey("", "ConfigMap", self._namespace, name), version="v1")
             if found:
                 maps[name] = found.get("data") or {}
-        return ControlConfig(self._namespace, projects, broken, secrets, maps)
-
-
-def secret_data(secret: Object) -> dict[str, str]:
-    """A Secret's data, decoded; what is no UTF-8 is left out."""
-    out = {}
-    for name, value in (secret.get("data") or {}).items():
-        try:
-            out[name] = base64.b64decode(value).decode()
-        except (ValueError, UnicodeDecodeError):
-            continue
-    return out
+        notifying: Object = {}
+        if _NOTIFICATIONS in maps:
+            key = ObjectKey("", "Secret", self._namespace, _NOTIFICATIONS_SECRET)
+            notifying = self._client.get(key, version="v1") or {}
+        return ControlConfig(self._namespace, projects, broken, secrets, maps, notifying)

@@ -16,11 +16,13 @@ from gitops.model.objects import GVK, Object, ObjectKey
 from gitops.model.project import AppProject
 from gitops.observe import EventRecorder, logs, metrics
 from gitops.project import check_source, validate_application
+from gitops.reconcile import applicationsets as generating
 from gitops.reconcile import compare as comparing
 from gitops.reconcile import fetch as fetching
 from gitops.reconcile import operate as operating
 from gitops.reconcile.clusters import ClusterRegistry, registry
 from gitops.reconcile.control import Control, ControlConfig
+from gitops.reconcile.notices import Notices
 from gitops.reconcile.refs import RefsReader
 from gitops.reconcile.sources import Desires, Target
 from gitops.settings import Settings
@@ -31,7 +33,7 @@ from gitops.source.git import Mirrors
 from gitops.source.options import limits_of, plugins_of, renderer_of
 from gitops.state import State
 from gitops.state.locks import Lock
-from gitops.state.queue import FETCH, Rank
+from gitops.state.queue import FETCH, GENERATE, Rank
 
 logger = logging.getLogger("gitops.engine")
 
@@ -54,7 +56,10 @@ class Engine:
     refs: RefsReader
     events: EventRecorder
     store_result: StoreResult
+    notices: Notices
     name: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
+    #: How the operation that this step moved stands now: its phase and why. A step begins with none.
+    outcome: str = ""
 
     @classmethod
     def build(
@@ -82,6 +87,7 @@ class Engine:
             refs=RefsReader(state, settings.poll_interval, name),
             events=EventRecorder(write_event, instance=name),
             store_result=store_result,
+            notices=Notices(lambda: control.get().notifications, state.notices),
             name=name,
         )
 
@@ -98,6 +104,10 @@ class Engine:
     def operate(self, app_id: str, lock: Lock) -> None:
         """Move the operation on by one step."""
         operating.operate(self, app_id, lock)
+
+    def generate(self, set_id: str, lock: Lock) -> None:
+        """Make an ApplicationSet's Applications as it says."""
+        generating.reconcile(self, set_id, lock)
 
     # --- what people ask for ---
 
@@ -139,6 +149,7 @@ class Engine:
         key = ObjectKey(GROUP, "Application", app.namespace, app.name)
         changed = self.clusters.control.merge_patch(key, {**patch, "apiVersion": API_VERSION, "kind": "Application"})
         self.state.apps.put(app.id, changed)
+        self.notices.tell(changed)
         return changed
 
     def validate(self, app: Application, project: AppProject, config: ControlConfig) -> None:
@@ -185,7 +196,10 @@ class Engine:
     def report(self, app_id: str, task: str, error: GitOpsError) -> None:
         """A step failed as a whole: say so in the log and in the Application's conditions."""
         logs.event(logger, f"{task} failed: {error}", logging.ERROR, app=app_id)
-        comparing.report(self, app_id, error)
+        if task == GENERATE:
+            generating.report(self, app_id, error)
+        else:
+            comparing.report(self, app_id, error)
 
 
 def _count_requests(server: str) -> Observer:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from gitops.errors import GitOpsError, RepositoryError
 from gitops.source.git import Mirrors, Refs
 from gitops.state import State
-from gitops.state.queue import FETCH, Rank
 
 
 class Waiting(GitOpsError):
@@ -28,7 +27,7 @@ class RefsReader:
     clock: Callable[[], float] = time.time
 
     def get(self, mirrors: Mirrors, url: str, app: str) -> Refs:
-        """The refs as of at most one interval ago.
+        """The refs as of at most one interval ago; `app` is the Application or ApplicationSet that asks.
 
         Raises RepositoryError (also for the rest of the interval after a look failed), or Waiting.
         """
@@ -43,7 +42,7 @@ class RefsReader:
         try:
             return self._look(mirrors, url, app)
         finally:
-            self.state.queue.want_all(FETCH, self.state.refs.free(url, self.owner), Rank.POLL)
+            self.state.queue.want_look(self.state.refs.free(url, self.owner))
 
     def _look(self, mirrors: Mirrors, url: str, app: str) -> Refs:
         try:
@@ -53,5 +52,5 @@ class RefsReader:
             raise
         if self.state.refs.store(url, refs.to_json(), refs.resolve):
             # A new commit: everybody who uses the repository looks now rather than at his own due time.
-            self.state.queue.want_all(FETCH, self.state.apps.users(url) - {app}, Rank.POLL)
+            self.state.queue.want_look(self.state.apps.users(url) - {app})
         return refs

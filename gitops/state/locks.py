@@ -10,12 +10,13 @@ import redis
 
 from gitops.errors import LockLost
 from gitops.state.keys import Keys
-from gitops.state.queue import APPLY, DIFF, FETCH, Queue, Rank
+from gitops.state.queue import APPLY, DIFF, FETCH, GENERATE, Queue, Rank
 from gitops.state.scripts import Scripts
 
-#: The lane of reading Git, and the lane of the cluster: one fetch and one comparison or operation at a time.
-SOURCE, CLUSTER = "source", "cluster"
-LANES = {SOURCE: (FETCH,), CLUSTER: (DIFF, APPLY)}
+#: The lane of reading Git, and the lane of the cluster: one fetch and one comparison or operation at a time. The third
+#: is an ApplicationSet's.
+SOURCE, CLUSTER, SET = "source", "cluster", "set"
+LANES = {SOURCE: (FETCH,), CLUSTER: (DIFF, APPLY), SET: (GENERATE,)}
 
 
 @dataclass(frozen=True, slots=True)

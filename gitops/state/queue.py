@@ -13,10 +13,15 @@ import redis
 from gitops.state.keys import Keys
 from gitops.state.scripts import Scripts
 
-FETCH, DIFF, APPLY = "fetch", "diff", "apply"
+FETCH, DIFF, APPLY, GENERATE = "fetch", "diff", "apply", "generate"
+#: The tasks of an Application; GENERATE is an ApplicationSet's.
 TASKS = (FETCH, DIFF, APPLY)
 #: What a worker serves, most urgent first: work under way before new work, people and pushes before polls.
-QUEUES = ("apply-urgent", "fetch-urgent", "diff-urgent", "apply", "diff", "fetch")
+QUEUES = (
+    "apply-urgent", "fetch-urgent", "diff-urgent", "apply", "diff", "fetch", "generate-urgent", "generate",
+)  # fmt: skip
+#: What an ApplicationSet's id begins with, before `namespace/name`: an Application may have the same name.
+SET_PREFIX = "appset:"
 
 
 class Rank(IntEnum):
@@ -79,6 +84,14 @@ class Queue:
         for app in apps:
             self.want(task, app, rank, pipe)
         return sum(1 for published in pipe.execute() if published)
+
+    def want_look(self, ids: Iterable[str], rank: Rank = Rank.POLL) -> None:
+        """Wish that each looks at its repositories: Applications by `fetch`, ApplicationSets by `generate`."""
+        wanted = set(ids)
+        sets = {name for name in wanted if name.startswith(SET_PREFIX)}
+        for task, names in ((FETCH, wanted - sets), (GENERATE, sets)):
+            if names:
+                self.want_all(task, names, rank)
 
     def begin(self, task: str, app: str, message_id: str) -> bool:
         """Take note that a worker starts on the message. False where it was begun before (a redelivery)."""

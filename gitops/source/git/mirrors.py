@@ -74,6 +74,20 @@ class Mirrors:
         with self._mirror(url) as mirror:
             return mirror.tree(self._ensured(mirror, sha)).ids(paths)
 
+    def files(self, url: str, sha: str) -> dict[str, str]:
+        """The regular files of a commit by path, each with the id of its content; symlinks and submodules are left out.
+
+        Fetches the commit if it is missing. Raises RevisionError, RepositoryError, ProjectDenied.
+        """
+        with self._mirror(url) as mirror:
+            items = mirror.tree(self._ensured(mirror, sha)).listing("")
+            return {item.path: item.oid for item in items if item.mode.startswith("100")}
+
+    def content(self, url: str, sha: str, oid: str, at_most: int) -> bytes:
+        """A file's content by the id that `files` gave. Raises RepositoryError where it has more bytes than at_most."""
+        with self._mirror(url) as mirror:
+            return mirror.tree(self._ensured(mirror, sha)).blob(oid, at_most)
+
     def changed_paths(self, url: str, old: str, new: str) -> list[str] | None:
         """The files that differ between two commits; None if one of them is not on this disk. Fetches nothing."""
         with self._mirror(url) as mirror:
