@@ -14,8 +14,7 @@ COPY gitops gitops
 COPY workers workers
 COPY beat beat
 RUN /opt/gitops/bin/pip install --no-deps --force-reinstall . \
- && /opt/gitops/bin/pip uninstall --yes pip \
- && find /opt/gitops -name '*.so*' -exec strip --strip-unneeded {} + 2>/dev/null || true
+ && /opt/gitops/bin/pip uninstall --yes pip
 
 FROM python:${PYTHON}-slim
 RUN apt-get update \

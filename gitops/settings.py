@@ -100,7 +100,7 @@ class Settings(BaseSettings):
     metrics_host: str = Field("0.0.0.0", description="Address that /metrics listens on.")  # noqa: S104
     metrics_dir: Path | None = Field(
         None,
-        description="Where a prefork worker's processes keep their counters, emptied at start; unset: one process.",
+        description="Where a worker's processes keep their counters, emptied at its start; unset: metrics in data_dir.",
     )
     web_host: str = Field("127.0.0.1", description="Address of the web server: webhooks, read API, status page.")
     web_port: int = Field(8080, gt=0, description="Its port.")

@@ -54,6 +54,8 @@ class Engine(Closing):
         }
         self.workers = [f"worker-{n}" for n in range(workers)]
         self.beats = [f"beat-{n}" for n in range(beats)]
+        #: By component: where beat and each worker serve their metrics.
+        self.metrics_urls: dict[str, str] = {}
         self.flower_url = ""
         self.flower_password = secrets.token_hex(8)
         try:
@@ -71,12 +73,17 @@ class Engine(Closing):
 
     def start_beat(self, name: str) -> None:
         """Start a beat."""
-        self._start(name, ["-A", "beat", "beat", "--pidfile="])
+        self._start(name, ["-A", "beat", "beat", "--pidfile="], self._metrics(name))
 
     def start_worker(self, name: str) -> None:
         """Start a worker with the settings' own concurrency, and a disk of its own."""
         argv = ["-A", "workers", "worker", "-n", f"{name}@testbed", "--without-gossip", "--without-mingle"]
-        self._start(name, argv, {"GITOPS_DATA_DIR": str(self.directory / name)})
+        self._start(name, argv, {"GITOPS_DATA_DIR": str(self.directory / name), **self._metrics(name)})
+
+    def _metrics(self, name: str) -> dict[str, str]:
+        port = free_port()
+        self.metrics_urls[name] = f"http://127.0.0.1:{port}/metrics"
+        return {"GITOPS_METRICS_HOST": "127.0.0.1", "GITOPS_METRICS_PORT": str(port)}
 
     def wait_worker(self, name: str) -> None:
         """Wait until a worker takes messages."""

@@ -11,11 +11,10 @@ from celery import Celery, signals
 from gitops.settings import settings
 from workers.config import celery_config
 
-# A worker's children count in files that its parent reads, and the metrics must know that before they are made.
+# A worker's children count in files that its parent reads, and the metrics must know that before they are made. It is
+# said to this process alone: a probe that runs beside it has the same settings, and must not empty the directory.
 if settings().metrics_port and "worker" in sys.argv:
-    from gitops.observe import multiprocess
-
-    multiprocess.enable(settings().data_dir / f"metrics-{os.getpid()}")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(settings().metrics_dir or settings().data_dir / "metrics")
 
 app = Celery("gitops")
 app.conf.update(celery_config(settings()))
@@ -41,6 +40,13 @@ def _child_init(**_: Any) -> None:
     from workers.runtime import reset
 
     reset()
+
+
+@signals.worker_process_shutdown.connect
+def _child_shutdown(**_: Any) -> None:
+    from workers.runtime import close
+
+    close()
 
 
 @signals.heartbeat_sent.connect

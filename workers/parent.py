@@ -6,7 +6,6 @@ import gc
 import logging
 import os
 import threading
-from pathlib import Path
 from typing import ClassVar
 
 from gitops.observe import multiprocess
@@ -51,8 +50,8 @@ class Parent:
         while not self._stopped.wait(self.state.workers.ttl / 3):
             try:
                 self.state.workers.say_alive(self.worker)
-                if settings().metrics_port:
-                    multiprocess.archive_dead(_metrics_dir())
+                if directory := multiprocess.directory():
+                    multiprocess.archive_dead(directory)
             except Exception as error:
                 logger.warning("cannot say that this worker lives: %s", error)
 
@@ -67,15 +66,9 @@ def _preload() -> None:
     gc.freeze()
 
 
-def _metrics_dir() -> Path:
-    return settings().data_dir / f"metrics-{os.getpid()}"
-
-
 def _serve() -> None:
-    from prometheus_client import CollectorRegistry
-
     from gitops.observe import serve
+    from gitops.observe.metrics import build_info
 
-    registry = CollectorRegistry()
-    registry.register(multiprocess.WorkerCollector(_metrics_dir()))
-    serve(settings().metrics_port, registry=registry)
+    build_info("worker")
+    serve(settings().metrics_port, settings().metrics_host)

@@ -36,6 +36,12 @@ def store_result(task_id: str, outcome: dict[str, Any], *, failed: bool) -> None
         app.backend.store_result(task_id, outcome, "SUCCESS")
 
 
+def close() -> None:
+    """Let what this process still has to tell go out."""
+    if engine.cache_info().currsize:
+        engine().notices.close()
+
+
 def reset() -> None:
     """Forget what was inherited over a fork: connections must not be shared."""
     engine.cache_clear()

@@ -16,7 +16,6 @@ from gitops import __version__
 from gitops.model.application import Application
 from gitops.observe import multiprocess
 from gitops.observe.scrub import scrub_url
-from gitops.settings import settings
 
 _RECONCILE_BUCKETS = (0.25, 0.5, 1, 2, 4, 8, 16)
 _GIT_BUCKETS = (0.1, 0.25, 0.5, 1, 2, 4, 10, 20)
@@ -29,7 +28,7 @@ disable_created_metrics()
 #: Everything that this process exposes.
 REGISTRY = CollectorRegistry(auto_describe=False)
 
-_shared = settings().metrics_dir
+_shared = multiprocess.directory()
 if _shared:
     multiprocess.enable(_shared)
     REGISTRY.register(multiprocess.WorkerCollector(_shared))

@@ -25,6 +25,12 @@ _ARCHIVE_LIMIT = 50_000
 _archiving = threading.RLock()
 
 
+def directory() -> Path | None:
+    """Where this worker's processes keep their counters, as the environment says; None: in memory, as one process."""
+    named = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    return Path(named) if named else None
+
+
 def enable(directory: Path) -> None:
     """Let every metric made from now on live in `directory` (created; files of an earlier run are removed).
 

@@ -11,6 +11,7 @@ One `State` is one connection pool and the small stores on it, each a module of 
     operations  operations under way, and the ones that are parked
     refs        what a repository's branches and tags pointed at, one look per interval
     inflight    one in-flight limit per cluster for all workers
+    notices     which notifications were sent, so that each revision is told once
     workers     which workers are alive, and what each has begun
 """
 

@@ -119,7 +119,8 @@ class Apps:
     def forget(self, app: str) -> None:
         """Drop everything that is kept for an application that is no more."""
         pipe = self._redis.pipeline(transaction=True)
-        pipe.delete(self._keys.app(app), self._keys.observed(app), self._keys.compared(app))
+        keys = self._keys
+        pipe.delete(keys.app(app), keys.observed(app), keys.compared(app), keys.notices(app))
         pipe.srem(self._keys.apps, app)
         for zset in (self._keys.due, self._keys.soon, self._keys.parked):
             pipe.zrem(zset, app)

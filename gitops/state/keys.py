@@ -32,6 +32,10 @@ class Keys:
         """Hash: object key -> note of the last comparison, which begins with a resourceVersion."""
         return f"{self.prefix}cmp:{app}"
 
+    def notices(self, app: str) -> str:
+        """Sorted set: digests of the notifications that were sent, by when they last held."""
+        return f"{self.prefix}notices:{app}"
+
     def artifact(self, address: str) -> str:
         return f"{self.prefix}artifact:{address}"
 

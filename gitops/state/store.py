@@ -17,6 +17,7 @@ from gitops.state.keys import Keys
 from gitops.state.lease import Lease
 from gitops.state.live import LiveIndex
 from gitops.state.locks import Locks
+from gitops.state.notices import Notices
 from gitops.state.operations import Operations
 from gitops.state.queue import Envelope, Queue
 from gitops.state.refs import RefsCache
@@ -55,6 +56,7 @@ class State:
         self.operations = Operations(self.redis, self.keys, self.seal, self.queue)
         self.refs = RefsCache(self.redis, self.keys, self.seal)
         self.inflight = Inflight(self.redis, scripts, self.keys)
+        self.notices = Notices(self.redis, self.keys)
         self.workers = Workers(self.redis, self.keys, self.queue)
         self.lease = Lease(self.redis, self.keys, settings.lease_ttl)
 

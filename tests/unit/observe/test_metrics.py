@@ -127,12 +127,11 @@ import os, sys
 # Celery's command line imports Flower, and with it this library, before any code of ours runs.
 import prometheus_client
 from gitops.observe import metrics, serve
-from gitops.observe.multiprocess import archive_dead
-from gitops.settings import settings
+from gitops.observe import multiprocess
 from prometheus_client import generate_latest
 
 metrics.build_info("worker")
-directory = settings().metrics_dir
+directory = multiprocess.directory()
 for child in range(int(sys.argv[1])):
     if not (pid := os.fork()):
         metrics.task_finished("gitops.fetch", "failed", "Boom", 0.5)
@@ -147,7 +146,7 @@ print(text)
 
 def test_counters_of_a_prefork_worker_outlive_its_children_and_their_files_do_not(tmp_path):
     command = [sys.executable, "-c", WORKER, "12"]
-    environment = os.environ | {"GITOPS_METRICS_DIR": str(tmp_path / "metrics")}
+    environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "metrics")}
     said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
     count, _, text = said.partition("\n")
     assert 'gitops_task_failures_total{reason="Boom",task="gitops.fetch"} 12.0' in text

@@ -1,0 +1,77 @@
+"""Notifications after a change of an Application's status, from a thread of their own: no task waits for a receiver."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+
+from gitops.errors import GitOpsError
+from gitops.model.objects import Object
+from gitops.observe import logs
+from gitops.observe.notify import Memory, Notifier, NotifyConfig
+
+logger = logging.getLogger("gitops.notify")
+
+#: Changes that wait for a slow receiver in one process; beyond it the oldest is given up, and the log says so.
+WAITING = 256
+
+
+class Notices:
+    """Tells people what they subscribed to. Nothing that goes wrong here reaches the task."""
+
+    def __init__(self, config: Callable[[], NotifyConfig], memory: Memory, waiting: int = WAITING) -> None:
+        """`config` gives the control namespace's configuration of now; it is asked in the caller's thread."""
+        self._config, self._memory = config, memory
+        self._waiting: queue.Queue[tuple[NotifyConfig, Object]] = queue.Queue(waiting)
+        self._thread: threading.Thread | None = None
+
+    def tell(self, app: Object | None) -> None:
+        """The Application object is this now; returns at once."""
+        if app is None:
+            return
+        try:
+            config = self._config()
+            if not config.subscribed(app):
+                return
+        except Exception as error:
+            why = str(error) if isinstance(error, GitOpsError) else type(error).__name__
+            logs.event(logger, f"no notification: {why}", logging.WARNING)
+            return
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="notices", daemon=True)
+            self._thread.start()
+        while True:
+            try:
+                self._waiting.put_nowait((config, app))
+                return
+            except queue.Full:
+                self._give_up_oldest()
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Give what waits `timeout` seconds to go out."""
+        deadline = time.monotonic() + timeout
+        while self._waiting.unfinished_tasks and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    def _give_up_oldest(self) -> None:
+        try:
+            _config, app = self._waiting.get_nowait()
+        except queue.Empty:
+            return
+        self._waiting.task_done()
+        name = f"{app['metadata'].get('namespace')}/{app['metadata'].get('name')}"
+        logs.event(logger, "a notification is given up: receivers are too slow", logging.ERROR, app=name)
+
+    def _run(self) -> None:
+        while True:
+            config, app = self._waiting.get()
+            try:
+                Notifier(lambda config=config: config, self._memory).process(app)  # type: ignore[misc]
+            except Exception as error:
+                # Redis away, or a template that renders without end: the next change tries again.
+                logs.event(logger, f"no notification: {type(error).__name__}", logging.WARNING)
+            finally:
+                self._waiting.task_done()
