@@ -348,7 +348,7 @@ for name, act in {{
     "write checkout": lambda: open({str(repo / "b.txt")!r}, "w"),
     "read": lambda: open({str(tmp_path / "secret.yaml")!r}).read(),
     "read etc": lambda: open("/etc/passwd").read(),
-    "list": lambda: os.listdir("/root"),
+    "list": lambda: os.listdir({str(Path.home())!r}),
     "environment": lambda: open(f"/proc/{{os.getppid()}}/environ").read(),
     "kill": lambda: os.kill({os.getpid()}, 0),
     "session": lambda: os.setsid(),
