@@ -1,4 +1,4 @@
-"""How long one assessment takes: `make bench-health`, or `python bench/health.py [FOLDER…]`.
+"""How long one assessment takes: `make bench-health`, or `python -m bench health [FOLDER…]`.
 
 Prints mean, p99 and max in microseconds an object, over the objects of the conformance folder (or of those named), each
 the best of several runs, since the machine's own pauses are not what is measured.
@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from gitops.cli.health import files_of, objects_of
+from gitops.errors import InvalidSpecError
 from gitops.health import assess
 
 ROUNDS = 30
@@ -22,7 +23,11 @@ def main(folders: list[str]) -> int:
     root = Path(__file__).resolve().parents[1]
     conformance = Path(os.environ.get("GITOPS_CONFORMANCE") or root.parent / "shared" / "conformance")
     paths = [Path(folder) for folder in folders] or [conformance / "health"]
-    objects = [obj for file in files_of(paths) for obj in objects_of(file)]
+    try:
+        objects = [obj for file in files_of(paths) for obj in objects_of(file)]
+    except InvalidSpecError as error:
+        print(error, file=sys.stderr)
+        return 1
     if not objects:
         print("No objects found; name a folder of live objects.", file=sys.stderr)
         return 1
