@@ -10,7 +10,7 @@ from gitops.model.names import GROUP, REFRESH
 from gitops.model.objects import Object, ObjectKey, annotations_of
 from gitops.observe.applications import AppSummary, summary
 from gitops.state import State
-from gitops.state.queue import FETCH, Rank
+from gitops.state.queue import APPLY, FETCH, Rank
 
 logger = logging.getLogger("gitops.beat")
 
@@ -52,11 +52,14 @@ class ApplicationEars:
         self._state.due.add(app, time.time())
         if changed:
             self._state.queue.want(FETCH, app, self._rank(app, event.object))
+            if self._state.operations.is_parked(app):
+                # A confirmation, or the wish to terminate it, is what a parked operation may be waiting for.
+                self._state.queue.want(APPLY, app, Rank.PERSON)
 
     def _rank(self, app: str, obj: Object) -> Rank:
         """A person who asks (an operation, a refresh) goes first, and his repository is looked at anew."""
         if not obj.get("operation") and not annotations_of(obj).get(REFRESH):
-            return Rank.POLL if not obj.get("status") else Rank.DRIFT
+            return Rank.DRIFT
         desired = self._state.apps.desired(app)
         for tracked in desired.tracked if desired else ():
             self._state.refs.expire(tracked.url)

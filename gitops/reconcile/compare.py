@@ -55,8 +55,9 @@ def compare(engine: Engine, app_id: str, lock: Lock) -> None:
         engine.state.apps.forget(app_id)
         return
     if engine.state.operations.get(app_id) or obj.get("operation") or obj["metadata"].get("deletionTimestamp"):
-        # An operation makes its own comparison when it ends.
-        engine.state.queue.want(APPLY, app_id, Rank.DRIFT)
+        # An operation makes its own comparison when it ends; one that is parked is woken by what it waits for.
+        if not engine.state.operations.is_parked(app_id):
+            engine.state.queue.want(APPLY, app_id, Rank.DRIFT)
         return
     app = _readable(engine, app_id, obj)
     if app is None:
@@ -217,7 +218,9 @@ def report(engine: Engine, app_id: str, error: GitOpsError) -> None:
             status["sync"] = {"status": UNKNOWN}
         namespace, name = app_id.split("/", 1)
         key = ObjectKey(GROUP, "Application", namespace, name)
-        engine.state.apps.put(app_id, engine.clusters.control.merge_patch(key, {"status": status}))
+        changed = engine.clusters.control.merge_patch(key, {"status": status})
+        engine.state.apps.put(app_id, changed)
+        engine.notices.tell(changed)
     except GitOpsError as trouble:
         logs.event(logger, f"cannot write the condition: {trouble}", logging.ERROR, app=app_id)
 

@@ -39,7 +39,7 @@ logger = logging.getLogger("gitops.apply")
 #: One task call goes on with steps that can be made at once for this many seconds, then lets others have the worker.
 TURN_SECONDS = 20.0
 #: Seconds after which a parked operation looks again by itself, should no event wake it.
-BACKSTOP_SECONDS = 30.0
+BACKSTOP_SECONDS = 120.0
 #: A batch slower than this, in seconds for each request, asks for fewer requests in flight.
 SLOW_SECONDS = 1.0
 
@@ -245,6 +245,7 @@ def _park(engine: Engine, run: Run, outcome: Parked) -> None:
             found = [("SyncError", record.message)]
             status["conditions"] = statuses.conditions(present, found, owned=frozenset({"SyncError"}), only=True)
         comparing.write_patch(engine, run.app, {"status": status})
+    engine.outcome = f"parked: {outcome.reason}"
     logs.event(logger, f"parked: {outcome.reason}", app=run.app.id)
 
 

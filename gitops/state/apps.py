@@ -16,8 +16,9 @@ from gitops.state.seal import Seal
 
 
 def spec_digest(obj: Object) -> str:
-    """A digest of what people decide about an Application: spec, operation, annotations, finalizers, deletion."""
+    """A digest of what people decide about an Application: spec, operation, annotations, finalizers, ends of things."""
     meta = obj.get("metadata") or {}
+    phase = ((obj.get("status") or {}).get("operationState") or {}).get("phase")
     return digest(
         canonical(
             [
@@ -27,6 +28,7 @@ def spec_digest(obj: Object) -> str:
                 meta.get("finalizers"),
                 meta.get("deletionTimestamp"),
                 meta.get("uid"),
+                phase == "Terminating",
             ]
         )
     )

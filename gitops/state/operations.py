@@ -48,10 +48,14 @@ class Operations:
             list[bytes], self._redis.zrange(self._keys.parked, "-inf", str(now), byscore=True, offset=0, num=limit)
         )
         for app in due:
-            self._queue.want(APPLY, app.decode(), Rank.DRIFT)
+            self._queue.want(APPLY, app.decode(), Rank.POLL)
             # Woken again in a minute, should the message be lost with the worker that took it.
             self._redis.zadd(self._keys.parked, {app: now + 60.0}, xx=True)
         return len(due)
+
+    def is_parked(self, app: str) -> bool:
+        """Whether the application's operation waits for an event or its time."""
+        return self._redis.zscore(self._keys.parked, app) is not None
 
     def parked(self) -> int:
         """How many operations are parked."""

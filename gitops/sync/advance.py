@@ -17,7 +17,7 @@ from gitops.sync.retry import next_retry
 from gitops.sync.task import Task
 
 #: Seconds after which a parked operation is looked at even where no watch event woke it.
-BACKSTOP = 30.0
+BACKSTOP = 120.0
 #: Seconds between two looks for a kind whose CRD was just applied, or an object that was just deleted.
 SOON = 0.25
 

@@ -68,9 +68,9 @@ def test_a_parked_operation_is_woken_when_its_time_has_come(state: State) -> Non
     state.operations.park("argocd/a", NOW + 5)
     clock = Clock(state)
     clock.tick(NOW + 4)
-    assert state.queue.depths()["apply-urgent"] == 0
+    assert state.queue.depths()["apply"] == 0
     clock.tick(NOW + 5)
-    assert state.queue.depths()["apply-urgent"] == 1
+    assert state.queue.depths()["apply"] == 1
 
 
 def test_a_quiet_fleet_sends_no_message(state: State) -> None:

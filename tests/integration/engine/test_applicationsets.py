@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 import yaml
 
+from gitops.cli.web import Backend
 from gitops.model.objects import GVK, Manifest, Object, ObjectKey
+from gitops.settings import Settings
+from gitops.state import State
+from gitops.web.matching import touched
+from gitops.web.providers import Push
 from testbed.engine import Engine
 from testbed.world import World, eventually
 
@@ -177,6 +182,23 @@ def test_a_commit_that_an_application_sees_is_seen_by_the_set(world: World, smal
     repo.push()
     world.engine.gitops("app", "refresh", "file-a")
     world.becomes("file-b")
+
+
+def test_a_push_reaches_the_sets_that_read_the_repository(world: World, small: dict[str, str]) -> None:
+    repo = world.repo({**small, "teams/a.yaml": "name: pushed-a\n"})
+    git = {"repoURL": repo.http_url, "revision": "HEAD", "files": [{"path": "teams/*.yaml"}]}
+    application_set(world, "pushed", [{"git": git}], world.repo(small).http_url)
+    world.becomes("pushed-a")
+    repo.write({"teams/b.yaml": "name: pushed-b\n"})
+    sha = repo.commit("another team")
+    repo.push()
+    settings = Settings(redis_url=world.engine.env["GITOPS_REDIS_URL"], seal_key=world.engine.env["GITOPS_SEAL_KEY"])
+    web = Backend(State(settings), world.client, "argocd")
+    push = Push((repo.http_url,), "main", default_branch=True, after=sha, files=frozenset({"teams/b.yaml"}))
+    (found,) = touched(push, web.watched())
+    assert found == "appset:argocd/pushed"
+    web.enqueue(found, "a push")
+    world.becomes("pushed-b")
 
 
 def test_a_commit_arrives_by_the_interval_alone(

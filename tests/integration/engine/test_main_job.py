@@ -240,3 +240,30 @@ def test_nothing_is_written_while_nothing_changes(world: World, small: dict[str,
     while time.monotonic() - quiet_since < 3:
         assert world.app("quiet")["metadata"]["resourceVersion"] == before
         time.sleep(0.2)
+
+
+def test_an_operation_that_waits_can_be_terminated(world: World) -> None:
+    gate = """
+apiVersion: v1
+kind: Service
+metadata:
+  name: gate
+  annotations: {testbed.gitops/pending: "true"}
+spec: {type: LoadBalancer, selector: {app: gate}, ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: behind, annotations: {argocd.argoproj.io/sync-wave: "1"}}
+"""
+    policy = {"syncOptions": ["CreateNamespace=true"]}
+    world.application("stuck", world.repo({"app/gate.yaml": gate}).http_url, syncPolicy=policy)
+    world.becomes("stuck", sync="OutOfSync", health="Missing")
+    world.engine.gitops("app", "sync", "stuck", "--async")
+
+    def phase() -> str:
+        return str(((world.app("stuck").get("status") or {}).get("operationState") or {}).get("phase"))
+
+    eventually(lambda: phase() == "Running", "the waiting operation", context=world.logs)
+    world.engine.gitops("app", "terminate-op", "stuck")
+    eventually(lambda: phase() == "Failed", "its end", context=world.logs)
+    assert world.app("stuck")["status"]["operationState"]["message"] == "Operation terminated"
