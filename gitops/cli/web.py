@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from gitops.cluster import ClusterClient
+from gitops.cluster import ClusterClient, UnknownKind
 from gitops.errors import GitOpsError
 from gitops.model.credentials import secret_data
 from gitops.model.names import GROUP, MANIFEST_GENERATE_PATHS, VERSION
@@ -16,11 +16,12 @@ from gitops.observe.applications import summary
 from gitops.reconcile.clusters import registry
 from gitops.settings import Settings, settings
 from gitops.state import State
-from gitops.state.queue import FETCH, Rank
+from gitops.state.queue import SET_PREFIX, Rank
 from gitops.web import Deps, WatchedApp, WatchedSource, run
 
 T = TypeVar("T")
 APPLICATION = GVK(GROUP, VERSION, "Application")
+APPLICATION_SET = GVK(GROUP, VERSION, "ApplicationSet")
 #: Seconds that the list of Applications is believed: a flood of webhooks costs the API server nothing.
 _LIST_SECONDS = 2.0
 
@@ -59,10 +60,19 @@ class Backend:
     def __init__(self, state: State, client: ClusterClient, namespace: str) -> None:
         self._state, self._client, self._namespace = state, client, namespace
         self.applications = _cached(self._list, _LIST_SECONDS)
+        self._sets = _cached(self._list_sets, _LIST_SECONDS)
         self.webhook_secrets = _cached(self._secrets, 10.0)
 
     def _list(self) -> Sequence[Object]:
         return list(self._client.list(APPLICATION, cached=True))
+
+    def _list_sets(self) -> Sequence[str]:
+        """The ids of the ApplicationSets; none where the cluster has no such kind."""
+        try:
+            found = self._client.list(APPLICATION_SET, namespace=self._namespace, metadata_only=True, cached=True)
+            return [f"{SET_PREFIX}{self._namespace}/{obj['metadata']['name']}" for obj in found]
+        except UnknownKind:
+            return []
 
     def _secrets(self) -> dict[str, str]:
         found = self._client.get(ObjectKey("", "Secret", self._namespace, "argocd-secret"))
@@ -96,14 +106,18 @@ class Backend:
                     ),
                 )
             )
+        sets = self._sets()
+        for set_id, desired in zip(sets, self._state.apps.desired_of(sets), strict=True):
+            read = [WatchedSource(t.url, t.ref, "") for t in desired.tracked] if desired else []
+            found.append(WatchedApp(set_id, tuple(read)))
         return found
 
     def enqueue(self, app_id: str, _reason: str) -> None:
-        """A push touches the application: its repository is looked at anew, before any poll."""
+        """A push touches the application or ApplicationSet: its repository is looked at anew, before any poll."""
         desired = self._state.apps.desired(app_id)
         for tracked in desired.tracked if desired else ():
             self._state.refs.expire(tracked.url)
-        self._state.queue.want(FETCH, app_id, Rank.WEBHOOK)
+        self._state.queue.want_look([app_id], Rank.WEBHOOK)
 
     def ready(self) -> None:
         """Raises GitOpsError where Redis or the control cluster does not answer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,32 @@ from gitops.state.due import Tracked
 _FULL_SHA = 40
 #: Bytes of a file that are read at the most; a generator takes less.
 _MOST = 2 << 20
+
+
+class _Kept:
+    """Small files by the id of their content, so that a look at hundreds of unchanged ones runs no process each.
+
+    Whoever has an id has got it from a listing that he was permitted to read.
+    """
+
+    FILES, BYTES = 2000, 16 << 10
+
+    def __init__(self) -> None:
+        self._files: OrderedDict[str, bytes] = OrderedDict()
+
+    def get(self, oid: str) -> bytes | None:
+        if oid in self._files:
+            self._files.move_to_end(oid)
+        return self._files.get(oid)
+
+    def put(self, oid: str, content: bytes) -> None:
+        if len(content) <= self.BYTES:
+            self._files[oid] = content
+            if len(self._files) > self.FILES:
+                self._files.popitem(last=False)
+
+
+_kept = _Kept()
 
 
 def check_any(projects: Sequence[AppProject], url: str) -> None:
@@ -56,7 +83,10 @@ class Contents:
         oid = self._listing(repo_url, revision).get(path)
         if oid is None:
             raise SourceError(f"{path} is no regular file of the repository")
-        return self.mirrors.content(repo_url, self.tracked[repo_url, revision].revision, oid, _MOST)
+        if (content := _kept.get(oid)) is None:
+            content = self.mirrors.content(repo_url, self.tracked[repo_url, revision].revision, oid, _MOST)
+            _kept.put(oid, content)
+        return content
 
     def _listing(self, url: str, revision: str) -> dict[str, str]:
         if (url, revision) not in self._files:
