@@ -93,7 +93,10 @@ class Engine(Closing):
         port = free_port()
         self.flower_url = f"http://127.0.0.1:{port}"
         argv = ["-A", "workers", "flower", "--address=127.0.0.1", f"--port={port}"]
-        self._start("flower", argv, {"FLOWER_BASIC_AUTH": f"admin:{self.flower_password}"})
+        # With what failed tasks answered, which Flower does not show unless asked to.
+        columns = "name,args,state,result,received,started,runtime,worker"
+        env = {"FLOWER_BASIC_AUTH": f"admin:{self.flower_password}", "FLOWER_TASKS_COLUMNS": columns}
+        self._start("flower", argv, env)
 
     def _start(self, name: str, argv: list[str], env: Mapping[str, str] | None = None) -> None:
         self._group.start(name, [sys.executable, "-m", "celery", *argv], {**self.env, **(env or {})}, cwd=ROOT)

@@ -12,7 +12,7 @@ from celery import Task
 from celery.exceptions import Ignore, SoftTimeLimitExceeded
 
 from gitops.errors import GitOpsError, LockLost
-from gitops.observe import logs, metrics, probe, trace
+from gitops.observe import logs, metrics, probe, scrub, trace
 from gitops.state.locks import Lock
 
 if TYPE_CHECKING:
@@ -20,10 +20,21 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("gitops.task")
 
+#: Characters of a reason in a task's result; Celery cuts what it shows at 1024.
+LONGEST_REASON = 400
+
 
 def owner(hostname: str) -> str:
     """The name under which a worker's processes hold locks: the worker and the parent process's id."""
     return f"{hostname}:{os.getppid()}"
+
+
+def told(word: str, why: str) -> str:
+    """What a task answers: a word, and why in one line of bounded length that shows no credential."""
+    line = " ".join(scrub(why).split())
+    if not line:
+        return word
+    return f"{word}: {line if len(line) <= LONGEST_REASON else line[: LONGEST_REASON - 1] + '…'}"
 
 
 class EngineTask(Task):
@@ -41,7 +52,8 @@ class EngineTask(Task):
     def step(self, task: str, lane: str, app_id: str, work: Callable[[Engine, Lock], None]) -> str:
         """Run `work` under the application's lock of this lane.
 
-        Returns a word for the log: done, busy (somebody else holds the lock; the wish is noted), failed.
+        Returns a line for the log and for Flower: `done`, `done: <how the operation ended, or what it waits for>`,
+        `busy` (somebody else holds the lock; the wish is noted), or `failed: <why>`.
         """
         from workers.runtime import engine
 
@@ -52,7 +64,8 @@ class EngineTask(Task):
         me, message_id = owner(request.hostname), str(request.id)
         eng = engine()
         state = eng.state
-        outcome, reason = "succeeded", ""
+        outcome, reason, why = "succeeded", "", ""
+        eng.outcome = ""
         with logs.context(app=app_id, task_id=message_id), trace.span(task, headers, app=app_id):
             state.queue.begin(task, app_id, message_id)
             lock = state.locks.acquire(lane, app_id, worker=me, message_id=message_id, task=task)
@@ -63,24 +76,26 @@ class EngineTask(Task):
             try:
                 work(eng, lock)
             except LockLost as error:
-                outcome, reason = "failed", "LockLost"
+                outcome, reason, why = "failed", "LockLost", str(error)
                 metrics.lock_lost()
                 logs.event(logger, str(error), logging.WARNING)
             except SoftTimeLimitExceeded:
+                why = f"{task} took longer than {self.soft_time_limit} seconds"
                 outcome, reason = "failed", "TimeLimit"
-                eng.report(app_id, task, GitOpsError(f"{task} took longer than {self.soft_time_limit} seconds"))
+                eng.report(app_id, task, GitOpsError(why))
             except Ignore:
                 raise
             except GitOpsError as error:
-                outcome, reason = "failed", type(error).__name__
+                outcome, reason, why = "failed", type(error).__name__, str(error)
                 eng.report(app_id, task, error)
             except Exception as error:
+                why = f"internal error in {task} ({type(error).__name__}); see the log"
                 outcome, reason = "failed", "Internal"
                 logger.exception("%s of %s failed", task, app_id)
-                eng.report(app_id, task, GitOpsError(f"internal error in {task} ({type(error).__name__}); see the log"))
+                eng.report(app_id, task, GitOpsError(why))
             finally:
                 state.locks.release(lock)
                 state.workers.ended(me, message_id)
                 probe.mark(eng.settings.data_dir, "worker-task")
                 metrics.task_finished(task, outcome, reason, time.monotonic() - begun)  # type: ignore[arg-type]
-        return "done" if outcome == "succeeded" else "failed"
+        return told("done", eng.outcome) if outcome == "succeeded" else told("failed", why)

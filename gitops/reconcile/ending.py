@@ -84,6 +84,7 @@ def _tell(engine: Engine, app: Application, record: OperationRecord, seconds: fl
     revision = ",".join(record.revisions)
     dry_run = bool(record.operation.sync and record.operation.sync.dry_run)
     metrics.sync_finished(app, record.phase, seconds, dry_run=dry_run)
+    engine.outcome = record.phase if record.phase == SUCCEEDED else f"{record.phase}: {record.message}"
     engine.events.operation_completed(app, record.phase, revision, record.message)
     logs.event(
         logger, f"operation {record.phase}: {record.message}",

@@ -47,7 +47,7 @@ class Pages:
     token: str
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def pages(control_plane: ControlPlane, redis_server: RedisServer, git_server: GitServer) -> Iterator[Pages]:
     """The engine with Flower and the web server."""
     client = ClusterClient(Connection.from_kubeconfig(control_plane.kubeconfig))
