@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gitops.cluster import ApiError, ClusterClient, UnknownKind, run_parallel
 from gitops.diff import (
+    OUT_OF_SYNC,
     SYNCED,
     Change,
     IgnoreRules,
@@ -83,7 +84,7 @@ class View:
                     item.result.status if item.result else "",
                     health,
                     hook=item.hook,
-                    requires_pruning=item.manifest is None and item.self_referenced,
+                    requires_pruning=item.manifest is None and item.self_referenced and not item.hook,
                     wave=_wave(item.manifest),
                 )
             )
@@ -172,7 +173,10 @@ class Looker:
     def _reuse(item: Item) -> None:
         note = item.note
         assert note is not None
-        item.result = ObjectResult(item.key, SYNCED if note.synced else "OutOfSync", counts=not item.hook)
+        item.hook, item.self_referenced = item.hook or note.hook, not note.foreign
+        silent = item.hook or note.foreign
+        status = "" if silent else SYNCED if note.synced else OUT_OF_SYNC
+        item.result = ObjectResult(item.key, status, counts=not silent)
 
     # --- reading ---
 
@@ -239,7 +243,8 @@ class Looker:
 
     def _note(self, item: Item, diff: ObjectDiff, *, extra: bool = False) -> Note:
         assert item.live is not None
-        return note_of(item.live, item.manifest, synced=diff.verdict is Verdict.SAME, extra=extra, checks=self.checks)
+        note = note_of(item.live, item.manifest, synced=diff.verdict is Verdict.SAME, extra=extra, checks=self.checks)
+        return replace(note, hook=item.hook, foreign=not item.self_referenced)
 
     def _shared(self, item: Item, view: View) -> None:
         if item.live is None or item.manifest is None:

@@ -29,19 +29,23 @@ class Note:
     synced: bool
     version: str
     health: Health | None = None
-    #: Live only: it is to be pruned.
+    #: Live only: it is to be pruned, unless it has no sync status.
     extra: bool = False
+    #: Without a sync status of its own: a hook, or an object that only carries another one's marks.
+    hook: bool = False
+    foreign: bool = False
 
     def dump(self) -> str:
         health = [self.health.status, self.health.message, self.health.rule] if self.health else None
-        rest = orjson.dumps([self.manifest, self.synced, self.version, health, self.extra]).decode()
+        flags = [self.extra, self.hook, self.foreign]
+        rest = orjson.dumps([self.manifest, self.synced, self.version, health, *flags]).decode()
         return f"{self.resource_version}|{rest}"
 
     @classmethod
     def load(cls, text: bytes) -> Note:
         version, rest = text.split(b"|", 1)
-        manifest, synced, api_version, health, extra = orjson.loads(rest)
-        return cls(int(version), manifest, synced, api_version, Health(*health) if health else None, extra)
+        manifest, synced, api_version, health, *flags = orjson.loads(rest)
+        return cls(int(version), manifest, synced, api_version, Health(*health) if health else None, *flags)
 
 
 @dataclass(frozen=True, slots=True)
