@@ -15,6 +15,7 @@ A worker's parent: `metrics.build_info("worker"); serve(port)`. Beat: the same w
 
 from gitops.observe import events, logs, metrics, probe, trace
 from gitops.observe.applications import AppCollector, AppSummary, ClusterCollector, ClusterSummary
+from gitops.observe.background import BackgroundWriter
 from gitops.observe.events import EventRecorder
 from gitops.observe.exposition import serve
 from gitops.observe.metrics import REGISTRY
@@ -26,6 +27,7 @@ __all__ = [
     "REGISTRY",
     "AppCollector",
     "AppSummary",
+    "BackgroundWriter",
     "ClusterCollector",
     "ClusterSummary",
     "EventRecorder",

@@ -120,8 +120,9 @@ def look(
     except GitOpsError as error:
         comparison.findings = _failed(comparison, [(ComparisonError.condition, str(error))])
         return comparison
-    server = engine.clusters.update(engine.control).find(app.spec.destination).server
-    engine.state.live.use_kinds(server, {(m.key.group, m.key.kind) for m in comparison.artifact.objects})
+    if fresh is None:
+        server = engine.clusters.update(engine.control).find(app.spec.destination).server
+        engine.state.live.use_kinds(server, {(m.key.group, m.key.kind) for m in comparison.artifact.objects})
     comparison.findings = summarise(comparison)
     return comparison
 
@@ -175,10 +176,12 @@ def write(
     write_patch(engine, app, patch)
     before = app.status
     was_sync, was_health = (before.get("sync") or {}).get("status", ""), (before.get("health") or {}).get("status", "")
-    if was_sync != findings.sync:
+    # The Event of an operation's end tells of the sync status that it left; a first status is no change.
+    if was_sync != findings.sync and was_sync and not operation_ended:
         engine.events.sync_status_changed(app, was_sync, findings.sync)
     if was_health != findings.health:
-        engine.events.health_changed(app, was_health, findings.health)
+        if was_health:
+            engine.events.health_changed(app, was_health, findings.health)
         logs.event(logger, "health changed", app=app.id, was=was_health, now=findings.health)
 
 

@@ -126,6 +126,10 @@ def _matches(rule: dict[str, Any], gvk: GVK) -> bool:
     return any(fnmatchcase(gvk.group, g) for g in groups) and any(fnmatchcase(gvk.kind, k) for k in kinds)
 
 
+#: Seconds that an answer of the counter is believed: one step asks many times.
+COUNTER_SECONDS = 0.2
+
+
 class Control:
     """Reads the control namespace anew when the counter that beat raises has changed, or after `max_age` seconds."""
 
@@ -134,14 +138,18 @@ class Control:
     ) -> None:
         self._client, self._namespace, self._counter, self._max_age = client, namespace, counter, max_age
         self._config: ControlConfig | None = None
-        self._seen, self._read_at = "", 0.0
+        self._seen, self._read_at, self._asked_at = "", 0.0, 0.0
 
     def get(self) -> ControlConfig:
         """The present configuration. Raises ClusterError where the control cluster cannot be read."""
+        now = time.monotonic()
+        if self._config is not None and now - self._asked_at < COUNTER_SECONDS:
+            return self._config
         counter = self._counter()
-        if self._config is None or counter != self._seen or time.monotonic() - self._read_at > self._max_age:
+        self._asked_at = now
+        if self._config is None or counter != self._seen or now - self._read_at > self._max_age:
             self._config = self._read()
-            self._seen, self._read_at = counter, time.monotonic()
+            self._seen, self._read_at = counter, now
         return self._config
 
     def _read(self) -> ControlConfig:

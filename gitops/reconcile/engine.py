@@ -14,7 +14,7 @@ from gitops.model.application import Application
 from gitops.model.names import API_VERSION, GROUP, REFRESH
 from gitops.model.objects import GVK, Object, ObjectKey
 from gitops.model.project import AppProject
-from gitops.observe import EventRecorder, logs, metrics
+from gitops.observe import BackgroundWriter, EventRecorder, logs, metrics
 from gitops.project import check_source, validate_application
 from gitops.reconcile import applicationsets as generating
 from gitops.reconcile import compare as comparing
@@ -85,7 +85,7 @@ class Engine:
             control=control,
             renderer=renderer or renderer_of(settings),
             refs=RefsReader(state, settings.poll_interval, name),
-            events=EventRecorder(write_event, instance=name),
+            events=EventRecorder(BackgroundWriter(write_event), instance=name),
             store_result=store_result,
             notices=Notices(lambda: control.get().notifications, state.notices),
             name=name,

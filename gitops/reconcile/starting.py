@@ -52,8 +52,8 @@ def start(engine: Engine, app: Application, operation: Operation, desired: Desir
         operation, app, artifact=desired.artifact, revisions=desired.revisions, now=datetime.now(UTC)
     )
     engine.state.operations.put(app.id, record.to_json())
-    by = operation.initiated_by.username or ("automated sync" if operation.initiated_by.automated else "unknown")
-    engine.events.operation_started(app, ",".join(desired.revisions), by)
+    if not operation.initiated_by.automated:
+        engine.events.operation_started(app, ",".join(desired.revisions), operation.initiated_by.username or "unknown")
     return record
 
 

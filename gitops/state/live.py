@@ -162,10 +162,12 @@ class LiveIndex:
 
     def use_kinds(self, cluster: str, kinds: Iterable[tuple[str, str]]) -> None:
         """Note (group, kind) pairs that applications have on a cluster, so that the watcher follows them."""
-        entries = [f"{group}|{kind}" for group, kind in kinds]
+        entries = {f"{group}|{kind}" for group, kind in kinds}
         if entries:
-            self._redis.sadd(self._keys.kinds(cluster), *entries)
-            self._redis.sadd(self._keys.clusters, cluster)
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.sadd(self._keys.kinds(cluster), *sorted(entries))
+            pipe.sadd(self._keys.clusters, cluster)
+            pipe.execute()
 
     def kinds(self) -> dict[str, set[tuple[str, str]]]:
         """Per cluster, the (group, kind) pairs in use. Bounded by the kinds that the clusters serve."""
