@@ -82,11 +82,12 @@ def test_no_secret_is_in_an_argument_or_a_plain_variable(defaults):
                 assert "secretKeyRef" in entry["valueFrom"], f"{name}: {entry['name']}"
 
 
-def test_only_beat_and_workers_hold_the_seal_key(defaults):
+def test_flower_and_redis_do_not_hold_the_seal_key(defaults):
+    """The web server matches pushes against the paths that renders were seen to read, which rest sealed."""
     holders = {
         name for name, c in containers(defaults) if any(e["name"] == "GITOPS_SEAL_KEY" for e in c.get("env", []))
     }
-    assert holders == {"engine-gitops-engine-beat", "engine-gitops-engine-worker-default"}
+    assert holders == {f"engine-gitops-engine-{name}" for name in ("beat", "web", "worker-default")}
 
 
 def test_a_worker_has_the_memory_that_its_processes_may_use_and_the_time_that_its_tasks_may_take(render):
