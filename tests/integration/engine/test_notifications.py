@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import httpx
 import pytest
 
 from gitops.model.objects import Manifest, ObjectKey
@@ -194,10 +195,13 @@ def test_an_application_that_degrades_is_told(world: World, inbox: Inbox) -> Non
     assert [trigger for trigger, _ in inbox.of("degrades")] == ["health-degraded"]
 
 
-def test_a_receiver_that_is_down_holds_up_no_sync(world: World, inbox: Inbox) -> None:
+def test_a_service_that_is_not_there_is_counted_and_holds_up_no_sync(world: World, inbox: Inbox) -> None:
     repo = world.repo({"app/settings.yaml": SETTINGS.replace("COLOUR", "blue")})
     world.application("unheard", repo.http_url)
-    # Nobody listens to `on-sync-succeeded` of this service, which does not exist.
     subscribe(world, "unheard", "on-sync-succeeded", service="nowhere")
     world.becomes("unheard")
     assert world.live("ConfigMap", "unheard", "settings")
+    assert inbox.of("unheard") == []
+    line = 'gitops_notifications_total{outcome="failed",service="nowhere",trigger="on-sync-succeeded"}'
+    urls = [world.engine.metrics_urls[worker] for worker in world.engine.workers]
+    eventually(lambda: any(line in httpx.get(url, timeout=10).text for url in urls), "the failure in the metrics")
