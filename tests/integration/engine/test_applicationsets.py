@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import yaml
 
+from gitops.cli.local import install
 from gitops.cli.web import Backend
+from gitops.cluster import ClusterClient, Connection
+from gitops.errors import ClusterError
 from gitops.model.objects import GVK, Manifest, Object, ObjectKey
 from gitops.settings import Settings
 from gitops.state import State
 from gitops.web.matching import touched
 from gitops.web.providers import Push
-from testbed.engine import Engine
+from testbed.controlplane import ControlPlane
+from testbed.engine import Engine, custom_resources
 from testbed.world import World, eventually
 
 IN_CLUSTER = "https://kubernetes.default.svc"
@@ -192,8 +197,7 @@ def test_a_push_reaches_the_sets_that_read_the_repository(world: World, small: d
     repo.write({"teams/b.yaml": "name: pushed-b\n"})
     sha = repo.commit("another team")
     repo.push()
-    settings = Settings(redis_url=world.engine.env["GITOPS_REDIS_URL"], seal_key=world.engine.env["GITOPS_SEAL_KEY"])
-    web = Backend(State(settings), world.client, "argocd")
+    web = web_backend(world)
     push = Push((repo.http_url,), "main", default_branch=True, after=sha, files=frozenset({"teams/b.yaml"}))
     (found,) = touched(push, web.watched())
     assert found == "appset:argocd/pushed"
@@ -201,41 +205,64 @@ def test_a_push_reaches_the_sets_that_read_the_repository(world: World, small: d
     world.becomes("pushed-b")
 
 
-def test_a_commit_arrives_by_the_interval_alone(
-    prepared: Any, control_plane: Any, git_server: Any, world: World, small: dict[str, str]
-) -> None:
-    repo = world.repo({**small, "teams/a.yaml": "name: polled-a\n"})
+@pytest.fixture
+def apart(world: World) -> Iterator[ControlPlane]:
+    """Another cluster: two engines on one would both look after its Applications."""
+    with ControlPlane(controllers=False) as cluster:
+        yield cluster
+
+
+POLLING = {"GITOPS_REPO_PROTOCOLS": "https,ssh,http", "GITOPS_POLL_INTERVAL": "2"}
+
+
+def test_a_commit_arrives_by_the_interval_alone(world: World, apart: ControlPlane, small: dict[str, str]) -> None:
+    client = ClusterClient(Connection.from_kubeconfig(apart.kubeconfig))
+    install(client, "argocd", custom_resources())
+    repo = world.repo({"app/settings.yaml": small["app/settings.yaml"], "teams/a.yaml": "name: polled-a\n"})
     git = {"repoURL": repo.http_url, "revision": "HEAD", "files": [{"path": "teams/*.yaml"}]}
-    env = {"GITOPS_REPO_PROTOCOLS": "https,ssh,http", "GITOPS_POLL_INTERVAL": "2"}
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "polling"}}
-    world.client.apply(Manifest.of(namespace))
-    with Engine(control_plane.kubeconfig, world.redis.url_of(61), workers=1, namespace="polling", env=env) as engine:
-        body = {
-            "apiVersion": "argoproj.io/v1alpha1",
-            "kind": "ApplicationSet",
-            "metadata": {"name": "polled", "namespace": "polling"},
-            "spec": {
-                "generators": [{"git": git}],
-                "template": {
-                    "metadata": {"name": "{{name}}"},
-                    "spec": {
-                        "project": "default",
-                        "source": {"repoURL": repo.http_url, "path": "nowhere"},
-                        "destination": {"server": IN_CLUSTER, "namespace": "{{name}}"},
-                    },
-                },
-            },
-        }
-        world.client.apply(Manifest.of(body))
-
-        def exists(name: str) -> bool:
-            return world.client.get(ObjectKey("argoproj.io", "Application", "polling", name)) is not None
-
-        eventually(lambda: exists("polled-a"), "the first", context=lambda: engine.log_tail("worker-0"))
+    with Engine(apart.kubeconfig, world.redis.url_of(61), workers=1, env=POLLING) as engine:
+        there = World(client, engine, world.git, apart, world.redis)
+        # The Applications read another repository, so that nobody but the ApplicationSet looks at this one.
+        application_set(there, "polled", [{"git": git}], world.repo(small).http_url, path="elsewhere")
+        eventually(lambda: there.app("polled-a"), "the first", context=there.logs)
         repo.write({"teams/b.yaml": "name: polled-b\n"})
         repo.commit("another team")
         repo.push()
-        eventually(lambda: exists("polled-b"), "the second", context=lambda: engine.log_tail("worker-0"))
+        eventually(lambda: there.app("polled-b"), "the second", context=there.logs)
+
+
+def test_a_cluster_without_the_kind_is_served_all_the_same(
+    world: World, apart: ControlPlane, small: dict[str, str]
+) -> None:
+    client = ClusterClient(Connection.from_kubeconfig(apart.kubeconfig))
+    kept = [crd for crd in custom_resources() if crd["spec"]["names"]["kind"] != "ApplicationSet"]  # type: ignore[index]
+    for crd in kept:
+        client.apply(Manifest.of(crd))
+    client.apply(Manifest.of({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "argocd"}}))
+    eventually(lambda: served(client, "Application") and served(client, "AppProject"), "the kinds")
+    assert not served(client, "ApplicationSet")
+    repo = world.repo({"app/settings.yaml": small["app/settings.yaml"]})
+    with Engine(apart.kubeconfig, world.redis.url_of(62), workers=1, env=POLLING) as engine:
+        there = World(client, engine, world.git, apart, world.redis)
+        there.application("alone", repo.http_url)
+        there.becomes("alone")
+        assert web_backend(there).watched()
+        assert "ERROR" not in there.logs()
+
+
+def served(client: ClusterClient, kind: str) -> bool:
+    client.discovery.invalidate()
+    try:
+        return next(client.list(GVK("argoproj.io", "v1alpha1", kind)), None) is None
+    except ClusterError:
+        return False
+
+
+def web_backend(world: World) -> Backend:
+    """What `gitops web` works with, over this engine's Redis."""
+    env = world.engine.env
+    state = State(Settings(redis_url=env["GITOPS_REDIS_URL"], seal_key=env["GITOPS_SEAL_KEY"]))
+    return Backend(state, world.client, "argocd")
 
 
 def test_clusters_are_known_by_their_secrets_labels(world: World, small: dict[str, str]) -> None:
