@@ -8,6 +8,7 @@ import os
 import threading
 from typing import ClassVar
 
+from gitops.errors import GitOpsError
 from gitops.observe import multiprocess
 from gitops.settings import settings
 from gitops.state import State
@@ -59,9 +60,13 @@ class Parent:
 def _preload() -> None:
     """Load what tasks need before the fork, so that the children share its pages, and start their render process."""
     import gitops.reconcile  # noqa: F401
-    from workers.runtime import renderer
+    from workers.runtime import connection, renderer
 
     renderer().start()
+    try:
+        connection()
+    except GitOpsError as error:
+        logger.error("this worker cannot reach its control cluster: %s", error)
     gc.collect()
     gc.freeze()
 

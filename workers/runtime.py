@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from gitops.cluster import Connection
 from gitops.reconcile import Engine
 from gitops.settings import settings
 from gitops.source import Renderer
@@ -20,9 +21,15 @@ def renderer() -> Renderer:
 
 
 @lru_cache(maxsize=1)
+def connection() -> Connection:
+    """How the control cluster is reached: made in the parent, so that what reads it is loaded once."""
+    return Connection.control(settings().kubeconfig)
+
+
+@lru_cache(maxsize=1)
 def engine() -> Engine:
     """The engine of this process."""
-    return Engine.build(settings(), State(settings()), store_result, renderer())
+    return Engine.build(settings(), State(settings()), store_result, renderer(), connection())
 
 
 def store_result(task_id: str, outcome: dict[str, Any], *, failed: bool) -> None:

@@ -18,9 +18,15 @@ _DISCOVERY_TTL = 3600
 class ClusterRegistry:
     """The control cluster, and the clusters of the cluster Secrets, by destination."""
 
-    def __init__(self, settings: Settings, state: State, observer: Callable[[str], Observer] | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        state: State,
+        observer: Callable[[str], Observer] | None = None,
+        connection: Connection | None = None,
+    ) -> None:
         self._state, self._observer = state, observer
-        self.control = self._make(IN_CLUSTER_SERVER, Connection.control(settings.kubeconfig))
+        self.control = self._make(IN_CLUSTER_SERVER, connection or Connection.control(settings.kubeconfig))
         self._clusters = Clusters(self.control, make=self._make)
         self._seen: object = None
 
@@ -51,10 +57,13 @@ class ClusterRegistry:
 
 
 def registry(
-    settings: Settings, state: State, observer: Callable[[str], Observer] | None = None
+    settings: Settings,
+    state: State,
+    observer: Callable[[str], Observer] | None = None,
+    connection: Connection | None = None,
 ) -> tuple[ClusterRegistry, Control]:
-    """The clusters, and the reader of the control namespace."""
-    clusters = ClusterRegistry(settings, state, observer)
+    """The clusters, and the reader of the control namespace. `connection`: one to the control cluster, made before."""
+    clusters = ClusterRegistry(settings, state, observer, connection)
 
     def counter() -> str:
         value = state.redis.get(state.keys.config)

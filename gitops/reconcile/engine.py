@@ -8,7 +8,7 @@ import socket
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from gitops.cluster import Observer, UnknownKind
+from gitops.cluster import Connection, Observer, UnknownKind
 from gitops.errors import GitOpsError, ProjectDenied, SyncError
 from gitops.model.application import Application
 from gitops.model.names import API_VERSION, GROUP, REFRESH
@@ -63,10 +63,15 @@ class Engine:
 
     @classmethod
     def build(
-        cls, settings: Settings, state: State, store_result: StoreResult, renderer: Renderer | None = None
+        cls,
+        settings: Settings,
+        state: State,
+        store_result: StoreResult,
+        renderer: Renderer | None = None,
+        connection: Connection | None = None,
     ) -> Engine:
         """The engine as the settings say; `renderer` is one that runs already. Nothing is connected to yet."""
-        clusters, control = registry(settings, state, _count_requests)
+        clusters, control = registry(settings, state, _count_requests, connection)
         name = f"{socket.gethostname()}:{os.getpid()}"
 
         def write_event(event: Object) -> None:
