@@ -21,7 +21,7 @@ from gitops.model.objects import GVK, Object
 from gitops.model.tracking import owner
 from gitops.observe import ClusterSummary
 from gitops.reconcile.clusters import ClusterRegistry
-from gitops.reconcile.control import Control
+from gitops.reconcile.control import NOTIFICATIONS_SECRET, Control
 from gitops.settings import Settings, settings
 from gitops.state import State
 
@@ -116,6 +116,9 @@ class Watcher:
         self._watches.add(Watch(client, GVK(GROUP, VERSION, "AppProject"), changed, namespace=namespace))
         self._watches.add(Watch(client, GVK("", "v1", "Secret"), changed, labels=SECRET_TYPE, namespace=namespace))
         self._watches.add(Watch(client, GVK("", "v1", "ConfigMap"), changed, namespace=namespace))
+        # It carries no such label.
+        named = f"metadata.name={NOTIFICATIONS_SECRET}"
+        self._watches.add(Watch(client, GVK("", "v1", "Secret"), changed, fields=named, namespace=namespace))
 
     def _configuration_changed(self, event: Event) -> None:
         if event.type in {"ADDED", "MODIFIED", "DELETED"}:

@@ -24,7 +24,7 @@ from gitops.observe.notify import NotifyConfig
 from gitops.source.access import load_repository_config
 
 _NOTIFICATIONS = "argocd-notifications-cm"
-_NOTIFICATIONS_SECRET = "argocd-notifications-secret"  # noqa: S105 - a Secret's name
+NOTIFICATIONS_SECRET = "argocd-notifications-secret"  # noqa: S105 - a Secret's name
 _CONFIG_MAPS = (
     "argocd-cm",
     "argocd-ssh-known-hosts-cm",
@@ -168,6 +168,6 @@ class Control:
                 maps[name] = found.get("data") or {}
         notifying: Object = {}
         if _NOTIFICATIONS in maps:
-            key = ObjectKey("", "Secret", self._namespace, _NOTIFICATIONS_SECRET)
+            key = ObjectKey("", "Secret", self._namespace, NOTIFICATIONS_SECRET)
             notifying = self._client.get(key, version="v1") or {}
         return ControlConfig(self._namespace, projects, broken, secrets, maps, notifying)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import socketserver
 import threading
@@ -141,7 +142,6 @@ headers: [{{name: Authorization, value: Bearer $receiver-token}}]
         "metadata": {"name": "argocd-notifications-cm", "namespace": "argocd"},
         "data": data,
     }
-    # The Secret first: the ConfigMap's change is what the engine hears of.
     world.client.apply(Manifest.of(secret))
     world.client.apply(Manifest.of(config))
 
@@ -193,6 +193,24 @@ def test_an_application_that_degrades_is_told(world: World, inbox: Inbox) -> Non
     world.becomes("degrades", health="Degraded")
     eventually(lambda: inbox.of("degrades"), "the notification", context=world.logs)
     assert [trigger for trigger, _ in inbox.of("degrades")] == ["health-degraded"]
+
+
+def test_a_token_that_is_renewed_is_used_from_then_on(world: World, inbox: Inbox) -> None:
+    secret = ObjectKey("", "Secret", "argocd", "argocd-notifications-secret")
+    renewed = base64.b64encode(b"the-renewed-token").decode()
+    world.client.merge_patch(secret, {"data": {"receiver-token": renewed}})
+    repo = world.repo({"app/settings.yaml": SETTINGS.replace("COLOUR", "blue")})
+    world.application("renewed", repo.http_url)
+    subscribe(world, "renewed", "on-sync-succeeded")
+    world.becomes("renewed")
+    eventually(lambda: len(inbox.of("renewed")) == 1, "the notification", context=world.logs)
+    # The news of the Secret and of the commit travel on two ways: this one comes surely after it.
+    repo.write({"app/settings.yaml": SETTINGS.replace("COLOUR", "red")})
+    repo.commit("second")
+    repo.push()
+    world.engine.gitops("app", "refresh", "renewed")
+    eventually(lambda: len(inbox.of("renewed")) == 2, "the second notification", context=world.logs)
+    assert "Bearer the-renewed-token" in inbox.tokens
 
 
 def test_a_service_that_is_not_there_is_counted_and_holds_up_no_sync(world: World, inbox: Inbox) -> None:
