@@ -73,11 +73,11 @@ class Engine(Closing):
 
     def start_beat(self, name: str) -> None:
         """Start a beat."""
-        self._start(name, ["-A", "beat", "beat", "--pidfile="], self._metrics(name))
+        self._start(name, ["beat", "beat", "--pidfile="], self._metrics(name))
 
     def start_worker(self, name: str) -> None:
         """Start a worker with the settings' own concurrency, and a disk of its own."""
-        argv = ["-A", "workers", "worker", "-n", f"{name}@testbed", "--without-gossip", "--without-mingle"]
+        argv = ["workers", "worker", "-n", f"{name}@testbed", "--without-gossip", "--without-mingle"]
         self._start(name, argv, {"GITOPS_DATA_DIR": str(self.directory / name), **self._metrics(name)})
 
     def _metrics(self, name: str) -> dict[str, str]:
@@ -92,14 +92,14 @@ class Engine(Closing):
     def _start_flower(self) -> None:
         port = free_port()
         self.flower_url = f"http://127.0.0.1:{port}"
-        argv = ["-A", "workers", "flower", "--address=127.0.0.1", f"--port={port}"]
+        argv = ["celery", "-A", "workers", "flower", "--address=127.0.0.1", f"--port={port}"]
         # With what failed tasks answered, which Flower does not show unless asked to.
         columns = "name,args,state,result,received,started,runtime,worker"
         env = {"FLOWER_BASIC_AUTH": f"admin:{self.flower_password}", "FLOWER_TASKS_COLUMNS": columns}
         self._start("flower", argv, env)
 
     def _start(self, name: str, argv: list[str], env: Mapping[str, str] | None = None) -> None:
-        self._group.start(name, [sys.executable, "-m", "celery", *argv], {**self.env, **(env or {})}, cwd=ROOT)
+        self._group.start(name, [sys.executable, "-m", *argv], {**self.env, **(env or {})}, cwd=ROOT)
 
     def kill(self, name: str) -> None:
         """SIGKILL a process and all that it started."""

@@ -9,6 +9,7 @@ from typing import Any
 from celery import Celery, signals
 
 from gitops.settings import settings
+from workers import malloc
 from workers.config import celery_config
 
 # A worker's children count in files that its parent reads, and the metrics must know that before they are made. It is
@@ -16,6 +17,7 @@ from workers.config import celery_config
 if settings().metrics_port and "worker" in sys.argv:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(settings().metrics_dir or settings().data_dir / "metrics")
 
+malloc.bound()
 app = Celery("gitops")
 app.conf.update(celery_config(settings()))
 
