@@ -72,12 +72,17 @@ class ObjectEars:
             self._state.live.observe(app, event.key, version, gone=True)
 
     def sweep(self, kinds: set[tuple[str, str]]) -> None:
-        """After the first lists: what Redis has of these kinds and no list had is gone."""
+        """After the first lists of these kinds: what Redis knows of them and no list had may be gone.
+
+        So for what the watcher saw before, and what was compared before anybody watched its kind. It is told
+        at the version that is known, so that an object which lives on, without our label, is read once and no more.
+        """
         apps = sorted(self._state.apps.ids())
-        for app, observed in self._state.live.observed_of(apps).items():
-            for key, version in observed.items():
-                if version > 0 and (key.group, key.kind) in kinds and key not in self._seen:
-                    self._state.live.observe(app, key, version + 1, gone=True)
+        for known in (self._state.live.observed_of(apps), self._state.live.compared_of(apps)):
+            for app, versions in known.items():
+                for key, version in versions.items():
+                    if version > 0 and (key.group, key.kind) in kinds and key not in self._seen:
+                        self._state.live.observe(app, key, version, gone=True)
 
 
 #: Annotations that a controller writes as part of a rollout.

@@ -150,6 +150,16 @@ class LiveIndex:
             for app, versions in zip(apps, pipe.execute(), strict=True)
         }
 
+    def compared_of(self, apps: Sequence[str]) -> dict[str, dict[ObjectKey, int]]:
+        """The resourceVersions that the last comparisons of many applications noted, in one round trip."""
+        pipe = self._redis.pipeline(transaction=False)
+        for app in apps:
+            pipe.hgetall(self._keys.compared(app))
+        return {
+            app: {ObjectKey.decode(k.decode()): Note.load(v).resource_version for k, v in notes.items()}
+            for app, notes in zip(apps, pipe.execute(), strict=True)
+        }
+
     def clear(self, app: str) -> None:
         """Forget the last comparison, so that the next one reads every object."""
         self._redis.delete(self._keys.compared(app))
