@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -110,6 +111,8 @@ def sync(
     wanted |= {"dryRun": True} if dry_run else {}
     wanted |= {"resources": [_resource(text) for text in resource]} if resource else {}
     wanted |= {"syncOptions": option} if option else {}
+    if dry_run:
+        _show_steps(applications, name, kubeconfig, wanted, output)
     operation: dict[str, Any] = {"sync": wanted, "initiatedBy": {"username": user()}}
     operation |= {"retry": {"limit": retry_limit}} if retry_limit else {}
     request = _start(applications, name, operation)
@@ -123,6 +126,25 @@ def sync(
     state = obj["status"]["operationState"]
     if state["phase"] != "Succeeded":
         raise GitOpsError(f"sync of {name} ended as {state['phase']}: {state.get('message', '')}")
+
+
+def _show_steps(
+    applications: Applications, name: str, kubeconfig: Path | None, wanted: dict[str, Any], output: str
+) -> None:
+    """Print the ordered steps against what is live, where Redis is at hand; the dry run itself needs none."""
+    from gitops.cli.beside import Beside
+    from gitops.cli.plan import COLUMNS, line
+    from gitops.model.application import SyncOperation
+
+    if output:
+        return
+    try:
+        steps = Beside.of(applications, name, kubeconfig).steps(SyncOperation.model_validate(wanted))
+    except (GitOpsError, OSError) as error:
+        show.console.print(f"(no steps: {error})", soft_wrap=True)
+        return
+    show.console.print(show.table(COLUMNS, [line(row) for row in steps]))
+    show.console.print()
 
 
 def _start(applications: Applications, name: str, operation: dict[str, Any]) -> str:
@@ -247,9 +269,9 @@ def diff(
     exit_code: Annotated[bool, typer.Option(help="Exit with 1 where something differs.")] = True,
 ) -> None:
     """Show what a sync would change, Secret values masked. Reads the rendered objects from Redis (GITOPS_REDIS_URL)."""
-    from gitops.cli.differing import differences
+    from gitops.cli.beside import Beside
 
-    texts = differences(Applications.at(kubeconfig, namespace), name, kubeconfig)
+    texts = Beside.of(Applications.at(kubeconfig, namespace), name, kubeconfig).differences()
     for text in texts:
         print(text, end="" if text.endswith("\n") else "\n")
     if texts and exit_code:

@@ -52,14 +52,17 @@ def plan(
     rows = steps(path, application, given=app is not None)
     if show.data(rows, output):
         return
-    headers = ["STEP", "PHASE", "WAVE", "KIND", "NAMESPACE", "NAME", "ACTION", "WAITS FOR"]
-    lines = [headers] + [_line(row) for row in rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(headers))]
-    for line in lines:
-        print("   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    lines = [list(COLUMNS), *(line(row) for row in rows)]
+    widths = [max(len(cells[column]) for cells in lines) for column in range(len(COLUMNS))]
+    for cells in lines:
+        print("   ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
 
 
-def _line(row: dict[str, Any]) -> list[str]:
+#: What is shown of a step.
+COLUMNS = ("STEP", "PHASE", "WAVE", "KIND", "NAMESPACE", "NAME", "ACTION", "WAITS FOR")
+
+
+def line(row: dict[str, Any]) -> list[str]:
     """One object as a line for people; the group is part of the kind, as kubectl writes it."""
     kind = f"{row['kind']}.{row['group']}" if row["group"] else row["kind"]
     cells = [
