@@ -170,14 +170,6 @@ class Apps:
         value = cast(bytes | None, self._redis.hget(self._keys.app(app), name))
         return value.decode() if value else ""
 
-    def take_field(self, app: str, name: str) -> str:
-        """One plain field, removed as it is read."""
-        pipe = self._redis.pipeline(transaction=True)
-        pipe.hget(self._keys.app(app), name)
-        pipe.hdel(self._keys.app(app), name)
-        value = pipe.execute()[0]
-        return value.decode() if value else ""
-
     # --- which applications use a repository ---
 
     def link(self, app: str, urls: Iterable[str], former: Iterable[str] = ()) -> None:

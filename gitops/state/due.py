@@ -53,11 +53,6 @@ class Due:
         )
         return [app.decode() for app in found]
 
-    def next_at(self) -> float | None:
-        """The earliest due time, unix seconds."""
-        first = cast(list[tuple[bytes, float]], self._redis.zrange(self._keys.due, 0, 0, withscores=True))
-        return first[0][1] if first else None
-
     def claim(self, app: str, now: float, tracked: Sequence[Tracked]) -> int:
         """Claim a due slot: set the next time, and publish `fetch` unless nothing can have changed.
 

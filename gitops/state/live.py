@@ -131,15 +131,6 @@ class LiveIndex:
         keys = [self._keys.observed(app), self._keys.compared(app), self._keys.app(app)]
         return bool(self._scripts("settle", keys, args))
 
-    def replace_observed(self, app: str, versions: Mapping[ObjectKey, int]) -> None:
-        """Put a whole listing in place of what was observed."""
-        key = self._keys.observed(app)
-        pipe = self._redis.pipeline(transaction=True)
-        pipe.delete(key)
-        if versions:
-            pipe.hset(key, mapping={k.encode(): v for k, v in versions.items()})
-        pipe.execute()
-
     def observed_of(self, apps: Sequence[str]) -> dict[str, dict[ObjectKey, int]]:
         """What was observed of many applications, in one round trip."""
         pipe = self._redis.pipeline(transaction=False)
@@ -159,10 +150,6 @@ class LiveIndex:
             app: {ObjectKey.decode(k.decode()): Note.load(v).resource_version for k, v in notes.items()}
             for app, notes in zip(apps, pipe.execute(), strict=True)
         }
-
-    def clear(self, app: str) -> None:
-        """Forget the last comparison, so that the next one reads every object."""
-        self._redis.delete(self._keys.compared(app))
 
     def compare_at(self, app: str, when: float) -> None:
         """Compare the application at `when`, unix seconds, if nothing asks for it before."""

@@ -60,17 +60,3 @@ class Operations:
     def parked(self) -> int:
         """How many operations are parked."""
         return int(self._redis.zcard(self._keys.parked))
-
-    # --- who waits for the outcome ---
-
-    def await_outcome(self, app: str, task_id: str, ttl: int = 3600) -> None:
-        """Note that a task's result is to be the outcome of the operation."""
-        key = self._keys.app(app)
-        self._redis.hset(key, f"wait:{task_id}", "1")
-        self._redis.hexpire(key, ttl, f"wait:{task_id}") if hasattr(self._redis, "hexpire") else None
-
-    def take_waiters(self, app: str) -> list[str]:
-        """The ids of the tasks whose result is to be the outcome; each is taken once."""
-        key = self._keys.app(app)
-        names = [f for f in cast(list[bytes], self._redis.hkeys(key)) if f.startswith(b"wait:")]
-        return [f[5:].decode() for f in names if self._redis.hdel(key, f)]
