@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gitops.cluster import ClusterClient
-from gitops.errors import InvalidSpecError
+from gitops.errors import GitOpsError, LockLost
 from gitops.health import assess
 from gitops.model.application import Application, operation_state
 from gitops.model.artifact import Artifact
@@ -28,7 +28,7 @@ from gitops.reconcile.recording import RecordingClient
 from gitops.reconcile.starting import begin
 from gitops.state.live import Note
 from gitops.state.locks import Lock
-from gitops.state.queue import APPLY, DIFF, Rank
+from gitops.state.queue import APPLY, DIFF, FETCH, Rank
 from gitops.sync import ERROR, Again, Context, Done, OperationRecord, Outcome, Parked, advance
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ logger = logging.getLogger("gitops.apply")
 TURN_SECONDS = 20.0
 #: Seconds after which a parked operation looks again by itself, should no event wake it.
 BACKSTOP_SECONDS = 120.0
+#: Seconds after which the clock wakes an operation that nobody goes on with, and one whose step failed.
+SAFETY_SECONDS, AGAIN_SECONDS = 60.0, 5.0
 #: A batch slower than this, in seconds for each request, asks for fewer requests in flight.
 SLOW_SECONDS = 1.0
 
@@ -99,8 +101,34 @@ def carry_on(
     lock: Lock,
     comparison: comparing.Comparison | None = None,
 ) -> None:
-    """Make the steps that can be made now. `comparison` is one that was just made of this application."""
-    engine.state.operations.unpark(app.id)
+    """Make the steps that can be made now. `comparison` is one that was just made of this application.
+
+    Whatever becomes of this call, the clock wakes the operation again: soon after a failure that may pass (the cluster
+    does not answer), within a minute after any other end that left nothing behind. What cannot pass ends it.
+    """
+    engine.state.operations.park(app.id, time.time() + SAFETY_SECONDS)
+    try:
+        _go_on(engine, app, record, lock, comparison)
+    except LockLost:
+        raise
+    except GitOpsError as error:
+        if error.transient:
+            engine.state.operations.park(app.id, time.time() + AGAIN_SECONDS)
+            raise
+        record.phase, record.message = ERROR, str(error)
+        ending.end(engine, app, record, None)
+    except Exception:
+        engine.state.operations.park(app.id, time.time() + AGAIN_SECONDS)
+        raise
+
+
+def _go_on(
+    engine: Engine,
+    app: Application,
+    record: OperationRecord,
+    lock: Lock,
+    comparison: comparing.Comparison | None,
+) -> None:
     run = _prepare(engine, app, record, lock)
     if run is None:
         return
@@ -112,12 +140,8 @@ def carry_on(
             if record.retry_refresh and record.retry_count and not _repin(engine, run):
                 return
             comparison = comparison or comparing.look(engine, app, _desired_of(engine, app, record))
-            try:
-                if not make_plan(engine, run, comparison):
-                    return
-            except InvalidSpecError as error:
-                record.phase, record.message = ERROR, str(error)
-                ending.end(engine, app, record, run)
+            if not make_plan(engine, run, comparison):
+                engine.state.operations.park(app.id, time.time() + AGAIN_SECONDS)
                 return
             comparison = None
         outcome = _step(engine, run)
@@ -142,8 +166,6 @@ def _prepare(engine: Engine, app: Application, record: OperationRecord, lock: Lo
     artifact = engine.state.artifacts.get(record.artifact)
     if artifact is None:
         # Redis lost it: rendered again, it has the same address.
-        from gitops.state.queue import FETCH
-
         engine.state.queue.want(FETCH, app.id, Rank.DRIFT)
         engine.state.operations.park(app.id, time.time() + 1.0)
         return None
@@ -175,8 +197,6 @@ def _repin(engine: Engine, run: Run) -> bool:
 
 
 def _desired_of(engine: Engine, app: Application, record: OperationRecord) -> Any:
-    from dataclasses import replace
-
     desired = engine.state.apps.desired(app.id)
     assert desired is not None
     return replace(desired, artifact=record.artifact, revisions=record.revisions, error=None)

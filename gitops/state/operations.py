@@ -38,10 +38,6 @@ class Operations:
         """Wake the operation at `until`, unix seconds, if nothing wakes it before."""
         self._redis.zadd(self._keys.parked, {app: until})
 
-    def unpark(self, app: str) -> None:
-        """It goes on now."""
-        self._redis.zrem(self._keys.parked, app)
-
     def wake(self, now: float, limit: int = 500) -> int:
         """Publish `apply` for each parked operation whose time has come. Returns how many there were."""
         due = cast(
