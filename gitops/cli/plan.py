@@ -15,7 +15,7 @@ from gitops.model.application import Application, SyncOperation
 from gitops.model.artifact import Artifact
 from gitops.model.objects import Object, gvk_of
 from gitops.settings import settings
-from gitops.source.finish import finish
+from gitops.source.finishing import finish
 from gitops.source.options import plugins_of, renderer_of
 from gitops.sync import Pair, describe
 from gitops.sync import plan as make_plan

@@ -19,7 +19,7 @@ from gitops.model.application import Application, Source
 from gitops.model.objects import Object
 from gitops.settings import settings
 from gitops.source import BuildEnv, PluginCommand, Renderer, RenderRequest
-from gitops.source.finish import explode
+from gitops.source.finishing import explode
 from gitops.source.options import limits_of, plugins_of, renderer_of
 from gitops.source.render.yamlread import plain
 

@@ -245,8 +245,11 @@ def _notes(run: Run) -> dict[ObjectKey, Note | None]:
     manifests = {m.key: m for m in run.artifact.objects}
     notes: dict[ObjectKey, Note | None] = {}
     for key, live in run.client.written.items():
-        if key in manifests:
-            notes[key] = note_of(live, manifests[key], synced=True, checks=run.config.health_checks)
+        note = note_of(
+            live, manifests.get(key), synced=True, extra=key not in manifests, checks=run.config.health_checks
+        )
+        # What no manifest names by this key is a hook with a generated name.
+        notes[key] = replace(note, hook=key not in manifests)
     return notes
 
 

@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gitops.source.finish import finish
+    from gitops.source.finishing import finish
     from gitops.source.renderer import Renderer
     from gitops.source.request import (
         BuildEnv,
@@ -45,7 +45,7 @@ _HOME = {
     "RenderRequest": "gitops.source.request",
     "Rendered": "gitops.source.request",
     "Renderer": "gitops.source.renderer",
-    "finish": "gitops.source.finish",
+    "finish": "gitops.source.finishing",
 }
 
 

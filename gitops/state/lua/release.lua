@@ -6,9 +6,17 @@ local held = redis.call('GET', KEYS[1])
 if not held or string.match(held, '^%d+') ~= ARGV[1] then return -1 end
 redis.call('DEL', KEYS[1])
 local published, key = 0, 3
+-- What the watcher told of while the lock was held and nobody looked at since: the operation goes on, or is compared.
+local heard = ''
+for at = 2, #ARGV, 3 do
+  if ARGV[at] == 'apply' and redis.call('HDEL', KEYS[2], 'heard') == 1 then
+    heard = redis.call('HEXISTS', KEYS[2], 'op') == 1 and 'apply' or 'diff'
+  end
+end
 for at = 2, #ARGV, 3 do
   local task = ARGV[at]
-  if redis.call('HDEL', KEYS[2], 'again:' .. task) == 1 then
+  local again = redis.call('HDEL', KEYS[2], 'again:' .. task) == 1
+  if again or task == heard then
     published = published + publish(KEYS[2], task, '1', ARGV[at + 1], ARGV[at + 2], KEYS[key], KEYS[key + 1])
   end
   key = key + 2

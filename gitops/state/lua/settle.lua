@@ -21,4 +21,5 @@ if dirty ~= ARGV[1] then
   end
 end
 redis.call('HSET', KEYS[3], 'seen', dirty)
+redis.call('HDEL', KEYS[3], 'heard')
 return 0

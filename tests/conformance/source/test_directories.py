@@ -11,7 +11,7 @@ import pytest
 from gitops.errors import GitOpsError
 from gitops.model.application import Source
 from gitops.source import BuildEnv, Renderer, RenderRequest
-from gitops.source.finish import explode
+from gitops.source.finishing import explode
 
 
 @dataclass(frozen=True)

@@ -81,3 +81,37 @@ def test_a_forgotten_object_leaves_nothing_behind(state: State) -> None:
     snapshot = state.live.snapshot(APP)
     assert snapshot.observed == {}
     assert snapshot.compared == {}
+
+
+def test_what_is_heard_between_the_last_look_and_the_release_is_looked_at_after_it(state: State) -> None:
+    state.workers.say_alive("w1")
+    lock = state.locks.acquire(CLUSTER, APP, worker="w1", message_id="m1", task="diff")
+    assert lock
+    state.live.settle(APP, state.live.snapshot(APP).dirty, {KEY: note(10)})
+    state.live.observe(APP, KEY, 11)
+    assert state.queue.depths()["diff-urgent"] == 0
+    state.locks.release(lock)
+    assert state.queue.depths()["diff-urgent"] == 1
+
+
+def test_an_operation_hears_it_too(state: State) -> None:
+    state.workers.say_alive("w1")
+    lock = state.locks.acquire(CLUSTER, APP, worker="w1", message_id="m1", task="apply")
+    assert lock
+    state.operations.put(APP, b"position")
+    state.live.settle(APP, state.live.snapshot(APP).dirty, {KEY: note(10)})
+    state.live.observe(APP, KEY, 11)
+    state.locks.release(lock)
+    depths = state.queue.depths()
+    assert (depths["apply-urgent"], depths["diff-urgent"]) == (1, 0)
+
+
+def test_what_was_heard_and_looked_at_asks_for_nothing_at_the_release(state: State) -> None:
+    state.workers.say_alive("w1")
+    lock = state.locks.acquire(CLUSTER, APP, worker="w1", message_id="m1", task="apply")
+    assert lock
+    dirty = state.live.snapshot(APP).dirty
+    state.live.observe(APP, KEY, 11)
+    assert not state.live.settle(APP, dirty, {KEY: note(11)})
+    state.locks.release(lock)
+    assert sum(state.queue.depths().values()) == 0
