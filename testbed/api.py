@@ -38,15 +38,17 @@ class ApiClient:
         data = None if body is None else json.dumps(body).encode()
         headers = {**self._headers, "Content-Type": content_type}
         for last in (False, True):
-            connection = self._connection()
+            connection, sent = self._connection(), False
             try:
                 connection.request(method, path, body=data, headers=headers)
+                sent = True
                 response = connection.getresponse()
                 payload = response.read()
                 break
             except (http.client.HTTPException, OSError):
                 self.close()
-                if last or method == "POST":
+                # What could not be sent over a connection that the server had closed meanwhile was not done.
+                if last or (sent and method == "POST"):
                     raise
         try:
             answer = json.loads(payload)
