@@ -140,6 +140,10 @@ class Control:
         self._config: ControlConfig | None = None
         self._seen, self._read_at, self._asked_at = "", 0.0, 0.0
 
+    def ask_again(self) -> None:
+        """A new task begins: what changed before it was published is seen by it."""
+        self._asked_at = 0.0
+
     def get(self) -> ControlConfig:
         """The present configuration. Raises ClusterError where the control cluster cannot be read."""
         now = time.monotonic()

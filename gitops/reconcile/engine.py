@@ -100,18 +100,22 @@ class Engine:
 
     def fetch(self, app_id: str, lock: Lock) -> None:
         """Desired state: resolve, render what changed, publish what follows."""
+        self.control.ask_again()
         fetching.fetch(self, app_id)
 
     def compare(self, app_id: str, lock: Lock) -> None:
         """Compare with the cluster, write the status, start what the policy asks for."""
+        self.control.ask_again()
         comparing.compare(self, app_id, lock)
 
     def operate(self, app_id: str, lock: Lock) -> None:
         """Move the operation on by one step."""
+        self.control.ask_again()
         operating.operate(self, app_id, lock)
 
     def generate(self, set_id: str, lock: Lock) -> None:
         """Make an ApplicationSet's Applications as it says."""
+        self.control.ask_again()
         generating.reconcile(self, set_id, lock)
 
     # --- what people ask for ---

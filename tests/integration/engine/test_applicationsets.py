@@ -315,8 +315,13 @@ def test_a_repository_outside_of_the_project_is_not_read(
     try:
         git = {"repoURL": repo.http_url, "revision": "HEAD", "files": [{"path": "teams/*.yaml"}]}
         application_set(world, name, [{"git": git}], repo.http_url, project=project)
-        eventually(lambda: condition(world, name, "ErrorOccurred")[0] == "True", "the denial", context=world.logs)
-        assert "not permitted in project" in condition(world, name, "ErrorOccurred")[1]
+        # A set that is quicker than the news of its project says first that there is no such project.
+        eventually(
+            lambda: "not permitted in project" in condition(world, name, "ErrorOccurred")[1],
+            "the denial",
+            context=world.logs,
+        )
+        assert condition(world, name, "ErrorOccurred")[0] == "True"
         assert owned(world, name) == set()
     finally:
         world.client.delete(ObjectKey("argoproj.io", "AppProject", "argocd", "default"))
