@@ -272,15 +272,15 @@ metadata: {name: behind, annotations: {argocd.argoproj.io/sync-wave: "1"}}
 def test_diff_and_dry_run_tell_what_a_sync_would_do_and_do_nothing(world: World, small: dict[str, str]) -> None:
     secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: key}\nstringData: {password: hunter2}\n"
     files = {**small, "app/key.yaml": secret}
-    world.application("told", world.repo(files).http_url, syncPolicy={"syncOptions": ["CreateNamespace=true"]})
-    world.becomes("told", sync="OutOfSync", health="Missing")
-    said = world.engine.gitops("app", "diff", "told", "--no-exit-code")
-    assert "===== /ConfigMap told/settings ======" in said
+    world.application("foretold", world.repo(files).http_url, syncPolicy={"syncOptions": ["CreateNamespace=true"]})
+    world.becomes("foretold", sync="OutOfSync", health="Missing")
+    said = world.engine.gitops("app", "diff", "foretold", "--no-exit-code")
+    assert "===== /ConfigMap foretold/settings ======" in said
     assert "colour: blue" in said
     assert "hunter2" not in said
-    steps = world.engine.gitops("app", "sync", "told", "--dry-run")
+    steps = world.engine.gitops("app", "sync", "foretold", "--dry-run")
     assert steps.index("ConfigMap") < steps.index("Deployment.apps")
-    assert world.live("ConfigMap", "told", "settings") is None
-    world.engine.gitops("app", "sync", "told")
-    world.becomes("told")
-    assert world.engine.gitops("app", "diff", "told") == ""
+    assert world.live("ConfigMap", "foretold", "settings") is None
+    world.engine.gitops("app", "sync", "foretold")
+    world.becomes("foretold")
+    assert world.engine.gitops("app", "diff", "foretold") == ""
