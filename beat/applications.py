@@ -60,7 +60,5 @@ class ApplicationEars:
         """A person who asks (an operation, a refresh) goes first, and his repository is looked at anew."""
         if not obj.get("operation") and not annotations_of(obj).get(REFRESH):
             return Rank.DRIFT
-        desired = self._state.apps.desired(app)
-        for tracked in desired.tracked if desired else ():
-            self._state.refs.expire(tracked.url)
+        self._state.look_anew(app)
         return Rank.PERSON

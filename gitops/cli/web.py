@@ -114,9 +114,7 @@ class Backend:
 
     def enqueue(self, app_id: str, _reason: str) -> None:
         """A push touches the application or ApplicationSet: its repository is looked at anew, before any poll."""
-        desired = self._state.apps.desired(app_id)
-        for tracked in desired.tracked if desired else ():
-            self._state.refs.expire(tracked.url)
+        self._state.look_anew(app_id)
         self._state.queue.want_look([app_id], Rank.WEBHOOK)
 
     def ready(self) -> None:

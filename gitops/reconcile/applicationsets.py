@@ -149,9 +149,7 @@ def _track(engine: Engine, set_id: str, contents: Contents) -> None:
 
 def _look_anew(engine: Engine, set_id: str) -> None:
     """A person asks by the annotation: the repositories are looked at now."""
-    known = engine.state.apps.desired(set_id)
-    for tracked in known.tracked if known else ():
-        engine.state.refs.expire(tracked.url)
+    engine.state.look_anew(set_id)
     engine.clusters.control.merge_patch(_key(set_id), {"metadata": {"annotations": {SET_REFRESH: None}}})
 
 

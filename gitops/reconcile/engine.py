@@ -136,9 +136,7 @@ class Engine:
         patch = {"metadata": {"annotations": {REFRESH: "hard" if hard else "normal"}}}
         changed = self.clusters.control.merge_patch(ObjectKey(GROUP, "Application", namespace, name), patch)
         self.state.apps.put(app_id, changed)
-        desired = self.state.apps.desired(app_id)
-        for tracked in desired.tracked if desired else ():
-            self.state.refs.expire(tracked.url)
+        self.state.look_anew(app_id)
         self.state.queue.want(FETCH, app_id, Rank.PERSON)
 
     # --- what the steps share ---

@@ -142,7 +142,5 @@ def request(
             raise SyncError(f"{app_id} has just been changed by somebody else; try again") from None
         raise
     engine.state.apps.put(app_id, changed)
-    desired = engine.state.apps.desired(app_id)
-    for tracked in desired.tracked if desired else ():
-        engine.state.refs.expire(tracked.url)
+    engine.state.look_anew(app_id)
     engine.state.queue.want(FETCH, app_id, Rank.PERSON)

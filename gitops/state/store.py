@@ -60,6 +60,12 @@ class State:
         self.workers = Workers(self.redis, self.keys, self.queue)
         self.lease = Lease(self.redis, self.keys, settings.lease_ttl)
 
+    def look_anew(self, app: str) -> None:
+        """Make the next fetch of an application (or generation of a set) look at each of its repositories again."""
+        desired = self.apps.desired(app)
+        for tracked in desired.tracked if desired else ():
+            self.refs.expire(tracked.url)
+
     def next_event(self, now: float) -> float:
         """Seconds from `now`, unix seconds, until something is due, parked or put off to."""
         pipe = self.redis.pipeline(transaction=False)
