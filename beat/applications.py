@@ -10,6 +10,7 @@ from gitops.model.names import GROUP, REFRESH
 from gitops.model.objects import Object, ObjectKey, annotations_of
 from gitops.observe.applications import AppSummary, summary
 from gitops.state import State
+from gitops.state.apps import spec_digest
 from gitops.state.queue import APPLY, FETCH, Rank
 
 logger = logging.getLogger("gitops.beat")
@@ -23,6 +24,7 @@ class ApplicationEars:
         #: About 1 KB for each Application: what the metrics show, and the resourceVersion.
         self.summaries: dict[str, AppSummary] = {}
         self._versions: dict[str, str] = {}
+        self._decided: dict[str, str] = {}
 
     def known(self) -> dict[ObjectKey, str]:
         """The Applications that were heard of, by resourceVersion: a new list tells only the difference."""
@@ -43,12 +45,16 @@ class ApplicationEars:
         self._state.apps.forget(app)
         self._versions.pop(app, None)
         self.summaries.pop(app, None)
+        self._decided.pop(app, None)
         logger.info("Application %s is gone", app)
 
     def _changed(self, app: str, event: Event) -> None:
         self._versions[app] = event.resource_version
         self.summaries[app] = summary(event.object)
-        changed = self._state.apps.put(app, event.object)
+        # A worker's own patch may have brought this change to Redis before us: what was decided is remembered here too.
+        digest = spec_digest(event.object)
+        changed = self._state.apps.put(app, event.object) or self._decided.get(app, digest) != digest
+        self._decided[app] = digest
         self._state.due.add(app, time.time())
         if changed:
             self._state.queue.want(FETCH, app, self._rank(app, event.object))
