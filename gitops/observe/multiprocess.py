@@ -50,13 +50,12 @@ class WorkerCollector(Collector):
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._files = MultiProcessCollector(None, str(directory))
 
     def collect(self) -> Iterable[Metric]:
         """The summed metrics; the files of dead processes are archived on the way."""
         with _archiving:
             archive_dead(self._directory)
-            return list(self._files.collect())
+            return list(MultiProcessCollector.merge([str(path) for path in _begun(self._directory)]))
 
 
 def archive_dead(directory: Path, limit: int = _ARCHIVE_LIMIT) -> int:
@@ -66,13 +65,19 @@ def archive_dead(directory: Path, limit: int = _ARCHIVE_LIMIT) -> int:
     """
     with _archiving:
         gone = [path for path in directory.glob("*.db") if not _alive(_pid(path))]
+        begun = set(_begun(directory))
         for kind in ("counter", "histogram"):
-            files = [path for path in gone if path.name.startswith(f"{kind}_")]
+            files = [path for path in gone if path.name.startswith(f"{kind}_") and path in begun]
             if files:
                 _merge(directory / f"{kind}_{_ARCHIVE_PID}.db", files, limit)
         for path in gone:
             path.unlink(missing_ok=True)
     return len(gone)
+
+
+def _begun(directory: Path) -> list[Path]:
+    """The files that hold anything: a process makes its file empty and gives it its size afterwards."""
+    return [path for path in directory.glob("*.db") if path.stat().st_size]
 
 
 def _merge(archive: Path, files: list[Path], limit: int) -> None:

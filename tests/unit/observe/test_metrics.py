@@ -13,7 +13,16 @@ from prometheus_client import CollectorRegistry, generate_latest
 from redis import Redis
 
 from gitops.model.application import Application
-from gitops.observe import AppCollector, AppSummary, ClusterCollector, ClusterSummary, QueueCollector, metrics, serve
+from gitops.observe import (
+    AppCollector,
+    AppSummary,
+    ClusterCollector,
+    ClusterSummary,
+    QueueCollector,
+    metrics,
+    multiprocess,
+    serve,
+)
 
 
 def samples(collector) -> dict[tuple, float]:
@@ -153,6 +162,16 @@ def test_counters_of_a_prefork_worker_outlive_its_children_and_their_files_do_no
     assert 'gitops_task_duration_seconds_count{outcome="failed",task="gitops.fetch"} 12.0' in text
     assert 'gitops_build_info{component="worker"' in text
     assert int(count) <= 5, "the parent's own files and the archive"
+
+
+def test_a_process_that_has_only_just_made_its_file_spoils_no_scrape(tmp_path):
+    alive = tmp_path / f"counter_{os.getpid()}.db"
+    gone = tmp_path / f"histogram_{2**22 + 1}.db"
+    for path in (alive, gone):
+        path.touch()
+    assert list(multiprocess.WorkerCollector(tmp_path).collect()) == []
+    assert alive.exists()
+    assert not gone.exists()
 
 
 def test_serving_and_stopping():
