@@ -8,6 +8,7 @@ import time
 from gitops.cluster import Event
 from gitops.model.names import GROUP, REFRESH
 from gitops.model.objects import Object, ObjectKey, annotations_of
+from gitops.observe import trace
 from gitops.observe.applications import AppSummary, summary
 from gitops.state import State
 from gitops.state.apps import spec_digest
@@ -57,7 +58,9 @@ class ApplicationEars:
         self._decided[app] = digest
         self._state.due.add(app, time.time())
         if changed:
-            self._state.queue.want(FETCH, app, self._rank(app, event.object))
+            with trace.publishing(FETCH, app) as published:
+                if self._state.queue.want(FETCH, app, self._rank(app, event.object)):
+                    published()
             if self._state.operations.is_parked(app):
                 # A confirmation, or the wish to terminate it, is what a parked operation may be waiting for.
                 self._state.queue.want(APPLY, app, Rank.PERSON)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from gitops.observe import trace
 from gitops.state import State
 from gitops.state.due import GONE, JOINED, PUBLISHED, UNCHANGED
-from gitops.state.queue import DIFF, Rank
+from gitops.state.queue import DIFF, FETCH, Rank
 
 #: Applications claimed in one tick at the most: after an outage everything is overdue, and the oldest goes first.
 BATCH = 500
@@ -39,4 +40,8 @@ class Clock:
         desired = self._state.apps.desired_of(apps)
         for app, known in zip(apps, desired, strict=True):
             tracked = known.tracked if known and not known.error else ()
-            self.claims[self._state.due.claim(app, now, tracked)] += 1
+            with trace.publishing(FETCH, app) as published:
+                answer = self._state.due.claim(app, now, tracked)
+                if answer == PUBLISHED:
+                    published()
+            self.claims[answer] += 1

@@ -9,8 +9,10 @@ from typing import NamedTuple
 
 from gitops.cluster.watch import Event
 from gitops.model.objects import GVK, Object, ObjectKey
-from gitops.observe import metrics
+from gitops.observe import metrics, trace
 from gitops.state import State
+from gitops.state.live import PUBLISHED
+from gitops.state.queue import DIFF
 
 #: A rollout changes a Deployment's status several times; one comparison this many seconds after the first is enough.
 DEBOUNCE_SECONDS = 0.5
@@ -62,7 +64,10 @@ class ObjectEars:
             return
         self._seen[event.key] = now
         quiet = bool(before and before.meaning == now.meaning and meta.get("generation"))
-        self._state.live.observe(app, event.key, now.version, quiet=quiet, later=time.time() + DEBOUNCE_SECONDS)
+        with trace.publishing(DIFF, app) as published:
+            later = time.time() + DEBOUNCE_SECONDS
+            if self._state.live.observe(app, event.key, now.version, quiet=quiet, later=later) == PUBLISHED:
+                published()
 
     def _gone(self, event: Event) -> None:
         before = self._seen.pop(event.key, None)

@@ -15,9 +15,10 @@ from celery.beat import Scheduler
 from beat.clock import Clock
 from beat.leader import Leader
 from gitops.errors import GitOpsError
-from gitops.observe import metrics, probe
+from gitops.observe import metrics, probe, trace
 from gitops.settings import settings
 from gitops.state import State
+from gitops.state.envelope import envelope
 
 logger = logging.getLogger("gitops.beat")
 
@@ -31,13 +32,14 @@ class GitOpsScheduler(Scheduler):
 
     def setup_schedule(self) -> None:
         self.data: dict[str, Any] = {}
-        self._state = State(settings())
+        trace.start("gitops-beat", settings().trace_endpoint)
+        self._state = State(settings(), trace.carrying(envelope))
         self._clock = Clock(self._state)
         self._leader = Leader(self._state, f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}")
         if settings().metrics_port:
             from beat.exporter import serve
 
-            serve(self._state, self._leader)
+            serve(self._leader, self._clock)
 
     def tick(self, *_: Any, **__: Any) -> float:
         """Hold the lease, do what is due. Returns the seconds to sleep."""
@@ -64,6 +66,7 @@ class GitOpsScheduler(Scheduler):
 
     def close(self) -> None:
         self._leader.close()
+        trace.stop()
         super().close()
 
     @property

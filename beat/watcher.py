@@ -20,6 +20,7 @@ from gitops.model.names import GROUP, VERSION, WATCH_LABEL
 from gitops.model.objects import GVK, Object
 from gitops.model.tracking import owner
 from gitops.observe import ClusterSummary
+from gitops.observe.requests import api_observer
 from gitops.reconcile.clusters import ClusterRegistry
 from gitops.reconcile.control import NOTIFICATIONS_SECRET, Control
 from gitops.settings import Settings, settings
@@ -66,7 +67,7 @@ class Watcher:
         """A watcher of the control cluster that the settings name."""
         from gitops.reconcile.clusters import registry
 
-        clusters, control = registry(settings(), state)
+        clusters, control = registry(settings(), state, api_observer)
         return cls(state, settings(), clusters, control)
 
     def start(self) -> None:
@@ -96,7 +97,8 @@ class Watcher:
                 version, connected = self._clusters.by_server(server).discovery.server_version(), True
             except GitOpsError:
                 version, connected = "", False
-            found.append(ClusterSummary(server, server, version, connected, len(followed.ears)))
+            kinds = len(followed.watches)
+            found.append(ClusterSummary(server, server, version, connected, len(followed.ears), kinds))
         return found
 
     # --- the control namespace ---

@@ -6,6 +6,8 @@ import os
 import sys
 from typing import Any
 
+from billiard.compat import mem_rss
+from billiard.pool import EX_RECYCLE
 from celery import Celery, signals
 
 from gitops.settings import settings
@@ -39,16 +41,23 @@ def _worker_init(sender: Any = None, **_: Any) -> None:
 
 @signals.worker_process_init.connect
 def _child_init(**_: Any) -> None:
+    from gitops.observe import trace
     from workers.runtime import reset
 
     reset()
+    trace.start("gitops-worker", settings().trace_endpoint)
 
 
 @signals.worker_process_shutdown.connect
-def _child_shutdown(**_: Any) -> None:
+def _child_shutdown(exitcode: int = 0, **_: Any) -> None:
+    from gitops.observe import metrics, trace
     from workers.runtime import close
 
+    if exitcode == EX_RECYCLE:
+        outgrown = mem_rss() > settings().child_memory_limit_kib
+        metrics.child_recycled("memory" if outgrown else "tasks")
     close()
+    trace.stop()
 
 
 @signals.heartbeat_sent.connect

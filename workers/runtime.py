@@ -6,11 +6,13 @@ from functools import lru_cache
 from typing import Any
 
 from gitops.cluster import Connection
+from gitops.observe import trace
 from gitops.reconcile import Engine
 from gitops.settings import settings
 from gitops.source import Renderer
 from gitops.source.options import renderer_of
 from gitops.state import State
+from gitops.state.envelope import envelope
 from workers.app import app
 
 
@@ -29,7 +31,7 @@ def connection() -> Connection:
 @lru_cache(maxsize=1)
 def engine() -> Engine:
     """The engine of this process."""
-    return Engine.build(settings(), State(settings()), store_result, renderer(), connection())
+    return Engine.build(settings(), State(settings(), trace.carrying(envelope)), store_result, renderer(), connection())
 
 
 def store_result(task_id: str, outcome: dict[str, Any], *, failed: bool) -> None:

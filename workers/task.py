@@ -41,6 +41,7 @@ class EngineTask(Task):
     """A task that works on one application."""
 
     abstract = True
+    Request = "workers.request:EngineRequest"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -64,13 +65,14 @@ class EngineTask(Task):
         me, message_id = owner(request.hostname), str(request.id)
         eng = engine()
         state = eng.state
-        outcome, reason, why = "succeeded", "", ""
+        outcome: metrics.Outcome = "succeeded"
+        reason, why = "", ""
         eng.outcome = ""
-        with logs.context(app=app_id, task_id=message_id), trace.span(task, headers, app=app_id):
+        with logs.context(app=app_id, task_id=message_id), trace.span(task, headers, app=app_id, task_id=message_id):
             state.queue.begin(task, app_id, message_id)
             lock = state.locks.acquire(lane, app_id, worker=me, message_id=message_id, task=task)
             if lock is None:
-                metrics.task_finished(task, "succeeded", "busy", time.monotonic() - begun)
+                metrics.task_finished(task, "busy", "", time.monotonic() - begun)
                 return "busy"
             state.workers.began(me, message_id, task, app_id)
             try:
@@ -97,5 +99,7 @@ class EngineTask(Task):
                 state.locks.release(lock)
                 state.workers.ended(me, message_id)
                 probe.mark(eng.settings.data_dir, "worker-task")
-                metrics.task_finished(task, outcome, reason, time.monotonic() - begun)  # type: ignore[arg-type]
+                seconds = time.monotonic() - begun
+                metrics.task_finished(task, outcome, reason, seconds)
+                logs.event(logger, task, outcome=outcome, reason=reason, duration_ms=round(seconds * 1000, 1))
         return told("done", eng.outcome) if outcome == "succeeded" else told("failed", why)

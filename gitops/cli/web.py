@@ -11,11 +11,12 @@ from gitops.errors import GitOpsError
 from gitops.model.credentials import secret_data
 from gitops.model.names import GROUP, MANIFEST_GENERATE_PATHS, VERSION
 from gitops.model.objects import GVK, Object, ObjectKey
-from gitops.observe import logs
+from gitops.observe import logs, metrics, serve, trace
 from gitops.observe.applications import summary
 from gitops.reconcile.clusters import registry
 from gitops.settings import Settings, settings
 from gitops.state import State
+from gitops.state.envelope import envelope
 from gitops.state.queue import SET_PREFIX, Rank
 from gitops.web import Deps, WatchedApp, WatchedSource, run
 
@@ -29,12 +30,16 @@ _LIST_SECONDS = 2.0
 def web() -> None:
     """Serve until SIGTERM. Settings: GITOPS_WEB_*, GITOPS_WEBHOOK_*."""
     logs.setup(settings().log_format, settings().log_level)
+    trace.start("gitops-web", settings().trace_endpoint)
+    if settings().metrics_port:
+        metrics.build_info("web")
+        serve(settings().metrics_port, settings().metrics_host)
     run(deps(settings()), settings().web_host, settings().web_port)
 
 
 def deps(settings: Settings) -> Deps:
     """What the web server works with."""
-    state = State(settings)
+    state = State(settings, trace.carrying(envelope))
     clusters, _control = registry(settings, state)
     backend = Backend(state, clusters.control, settings.namespace)
     return Deps(
@@ -115,7 +120,8 @@ class Backend:
     def enqueue(self, app_id: str, _reason: str) -> None:
         """A push touches the application or ApplicationSet: its repository is looked at anew, before any poll."""
         self._state.look_anew(app_id)
-        self._state.queue.want_look([app_id], Rank.WEBHOOK)
+        with trace.span("webhook", app=app_id):
+            self._state.queue.want_look([app_id], Rank.WEBHOOK)
 
     def ready(self) -> None:
         """Raises GitOpsError where Redis or the control cluster does not answer."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -43,7 +44,11 @@ def run_parallel(fn: Callable[[T], R], items: Sequence[T], limit: int = 8) -> li
             except BaseException as defect:
                 defects.append(defect)
 
-    helpers = [threading.Thread(target=work, daemon=True) for _ in range(min(limit, len(outcomes)) - 1)]
+    # Each helper logs and traces as its caller does.
+    helpers = [
+        threading.Thread(target=copy_context().run, args=(work,), daemon=True)
+        for _ in range(min(limit, len(outcomes)) - 1)
+    ]
     for helper in helpers:
         helper.start()
     work()

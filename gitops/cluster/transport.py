@@ -20,8 +20,8 @@ from gitops.cluster.forking import on_fork
 from gitops.cluster.wire import MAX_HEAD, ChunkDecoder, Head, parse_head
 from gitops.errors import ClusterError
 
-#: Called after each answer with (Kubernetes verb, HTTP status or 0 where there was none, seconds).
-Observer = Callable[[str, int, float], None]
+#: Called after each answer with (Kubernetes verb, HTTP status or 0 where there was none, seconds, path with its query).
+Observer = Callable[[str, int, float, str], None]
 
 DEFAULT_TIMEOUT = 30.0
 #: API servers close a connection that was idle for 90 s; we do so earlier.
@@ -110,7 +110,7 @@ class Transport:
             return response
         finally:
             if self._observer is not None:
-                self._observer(verb or method.lower(), status, time.monotonic() - began)
+                self._observer(verb or method.lower(), status, time.monotonic() - began, path)
 
     def head(
         self, method: str, path: str, *, accept: str, authorization: str, headers: str = "", extra: str = ""

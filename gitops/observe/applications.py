@@ -46,8 +46,9 @@ class ClusterSummary:
     server: str
     version: str
     connected: bool
-    #: Objects in the live index.
+    #: Objects in the live index, and the kinds that are followed.
     objects: int = 0
+    kinds: int = 0
 
 
 def summary(obj: Object) -> AppSummary:
@@ -153,8 +154,10 @@ class ClusterCollector(Collector):
         objects = GaugeMetricFamily(
             "argocd_cluster_api_resource_objects", "Objects in the live index.", labels=["server"]
         )
+        kinds = GaugeMetricFamily("argocd_cluster_api_resources", "Kinds that are followed.", labels=["server"])
         for cluster in self._clusters():
+            kinds.add_metric([cluster.server], cluster.kinds)
             info.add_metric([cluster.server, cluster.version, cluster.name], 1)
             status.add_metric([cluster.server, cluster.version], 1 if cluster.connected else 0)
             objects.add_metric([cluster.server], cluster.objects)
-        return [info, status, objects]
+        return [info, status, objects, kinds]

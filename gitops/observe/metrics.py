@@ -10,7 +10,14 @@ import time
 from functools import cache
 from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
 
 from gitops import __version__
 from gitops.model.application import Application
@@ -27,6 +34,9 @@ disable_created_metrics()
 
 #: Everything that this process exposes.
 REGISTRY = CollectorRegistry(auto_describe=False)
+
+# Of a prefork worker: its parent's. Its children are the container's, which cAdvisor measures.
+ProcessCollector(registry=REGISTRY)
 
 _shared = multiprocess.directory()
 if _shared:
@@ -67,6 +77,7 @@ _SYNC_SECONDS = _counter("argocd_app_sync_duration_seconds", "Seconds spent in s
 _RECONCILE = _histogram(
     "argocd_app_reconcile", "Seconds of one reconciliation.", _RECONCILE_BUCKETS, "namespace", "dest_server"
 )
+# Without the labels of Applications and namespaces: times kinds, verbs and codes they would have no bound.
 _API = _counter(
     "argocd_app_k8s_request", "Requests to API servers.", "server", "response_code", "verb", "resource_kind", "dry_run"
 )
@@ -87,15 +98,13 @@ _WAIT = _histogram(
     _WAIT_BUCKETS,
     "name",
 )
-_ADDS = _counter("workqueue_adds", "Messages published, by queue.", "name")
-_RETRIES = _counter("workqueue_retries", "Tasks tried again.", "name")
+_RETRIES = _counter("workqueue_retries", "Operations tried again.", "name")
 
 # --- ours ----------------------------------------
 
 _TASK_SECONDS = _histogram("gitops_task_duration_seconds", "Seconds of one task.", _TASK_BUCKETS, "task", "outcome")
 _TASK_FAILURES = _counter("gitops_task_failures", "Tasks that failed, by the error's kind.", "task", "reason")
 _REDELIVERED = _counter("gitops_task_redelivered", "Messages that came a second time.", "task")
-_COALESCED = _counter("gitops_task_coalesced", "Wishes served by a message that was already waiting.", "task")
 _LOCKS_LOST = _counter("gitops_locks_lost", "Workers that found their application's lock taken over.")
 _RECYCLES = _counter("gitops_worker_child_recycles", "Worker processes replaced.", "reason")
 _WEBHOOKS_REFUSED = _counter("gitops_webhook_refused", "Webhooks refused.", "provider", "reason")
@@ -107,7 +116,8 @@ _kinds = _Bounded(1_000)
 _servers = _Bounded(1_000)
 _reasons = _Bounded(200)
 
-Outcome = Literal["succeeded", "failed", "retried", "skipped", "killed"]
+#: `busy`: somebody else works on the application, and the wish is noted for when he has ended.
+Outcome = Literal["succeeded", "failed", "busy"]
 
 
 def task_started(queue: str, enqueued_at: float | None, *, redelivered: bool = False, task: str = "") -> None:
@@ -121,22 +131,18 @@ def task_started(queue: str, enqueued_at: float | None, *, redelivered: bool = F
 def task_finished(task: str, outcome: Outcome, reason: str, seconds: float) -> None:
     """A task ended after `seconds`; `reason` is the error's class name or condition, empty when all is well."""
     _TASK_SECONDS.labels(task, outcome).observe(seconds)
-    if outcome in ("failed", "killed"):
+    if outcome == "failed":
         _TASK_FAILURES.labels(task, _reasons(reason or "unknown")).inc()
 
 
-def task_published(queue: str) -> None:
-    """A message went to `queue`."""
-    _ADDS.labels(queue).inc()
-
-
-def task_coalesced(task: str) -> None:
-    """A message was not needed, since one for the same application waits already."""
-    _COALESCED.labels(task).inc()
+def task_killed(task: str, reason: Literal["TimeLimitExceeded", "WorkerLostError"]) -> None:
+    """A task's process was killed: by the hard time limit, or from outside (memory of the node, a signal)."""
+    _TASK_FAILURES.labels(task, reason).inc()
+    child_recycled("time" if reason == "TimeLimitExceeded" else "lost")
 
 
 def task_retried(queue: str) -> None:
-    """A task will be tried again."""
+    """An operation failed and will be tried again, as its retry policy says."""
     _RETRIES.labels(queue).inc()
 
 

@@ -14,6 +14,7 @@ from gitops.model.names import FINALIZER_FOREGROUND, GROUP, SET_REFRESH, VERSION
 from gitops.model.objects import GVK, Manifest, Object, ObjectKey, annotations_of
 from gitops.model.project import default_project
 from gitops.observe import logs
+from gitops.observe.requests import git_request
 from gitops.reconcile.contents import Contents, check_any
 from gitops.reconcile.control import ControlConfig
 from gitops.reconcile.refs import Waiting
@@ -116,7 +117,7 @@ def _contents(engine: Engine, config: ControlConfig, set_id: str, appset: Object
 
     mirrors = Mirrors(
         engine.settings.data_dir / "git", config.repositories,
-        allowed=allowed, project=project, bounds=Bounds.of(engine.settings),
+        allowed=allowed, project=project, bounds=Bounds.of(engine.settings), observer=git_request,
     )  # fmt: skip
     return Contents(mirrors, engine.refs, projects, set_id, signers)
 

@@ -16,7 +16,7 @@ from gitops.model.application import Application
 from gitops.model.artifact import Artifact
 from gitops.model.names import GROUP, REFRESH, SKIP_RECONCILE
 from gitops.model.objects import Object, ObjectKey
-from gitops.observe import logs
+from gitops.observe import logs, metrics
 from gitops.reconcile import status as statuses
 from gitops.reconcile.control import ControlConfig
 from gitops.reconcile.look import Looker, View
@@ -66,9 +66,13 @@ def compare(engine: Engine, app_id: str, lock: Lock) -> None:
     if desired is None:
         engine.state.queue.want(FETCH, app_id, Rank.DRIFT)
         return
+    logs.bind(revision=",".join(desired.revisions))
+    begun = time.monotonic()
     comparison = look(engine, app, desired)
     if comparison is None:
         return
+    destination = app.spec.destination
+    metrics.reconcile_finished(app.namespace, destination.server or destination.name, time.monotonic() - begun)
     from gitops.reconcile import policy
 
     if policy.start(engine, comparison, lock):

@@ -8,13 +8,14 @@ import socket
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from gitops.cluster import Connection, Observer, UnknownKind
+from gitops.cluster import Connection, UnknownKind
 from gitops.errors import GitOpsError, ProjectDenied, SyncError
 from gitops.model.application import Application
 from gitops.model.names import API_VERSION, GROUP, REFRESH
 from gitops.model.objects import GVK, Object, ObjectKey
 from gitops.model.project import AppProject
-from gitops.observe import BackgroundWriter, EventRecorder, logs, metrics
+from gitops.observe import BackgroundWriter, EventRecorder, logs
+from gitops.observe.requests import api_observer, git_request
 from gitops.project import check_source, validate_application
 from gitops.reconcile import applicationsets as generating
 from gitops.reconcile import compare as comparing
@@ -71,7 +72,7 @@ class Engine:
         connection: Connection | None = None,
     ) -> Engine:
         """The engine as the settings say; `renderer` is one that runs already. Nothing is connected to yet."""
-        clusters, control = registry(settings, state, _count_requests, connection)
+        clusters, control = registry(settings, state, api_observer, connection)
         name = f"{socket.gethostname()}:{os.getpid()}"
 
         def write_event(event: Object) -> None:
@@ -177,7 +178,14 @@ class Engine:
         root, bounds = self.settings.data_dir, Bounds.of(self.settings)
         return Desires(
             state=self.state,
-            mirrors=Mirrors(root / "git", config.repositories, allowed=allowed, project=project.name, bounds=bounds),
+            mirrors=Mirrors(
+                root / "git",
+                config.repositories,
+                allowed=allowed,
+                project=project.name,
+                bounds=bounds,
+                observer=git_request,
+            ),
             charts=ChartRepositories(
                 root / "charts", config.repositories, allowed=allowed, project=project.name, bounds=bounds
             ),
@@ -207,10 +215,3 @@ class Engine:
             generating.report(self, app_id, error)
         else:
             comparing.report(self, app_id, error)
-
-
-def _count_requests(server: str) -> Observer:
-    def observe(verb: str, code: int, seconds: float) -> None:
-        metrics.api_request(server, verb, "", code, seconds)
-
-    return observe

@@ -49,6 +49,7 @@ def fetch(engine: Engine, app_id: str) -> None:
         logs.event(logger, f"fetch failed: {error}", logging.WARNING, app=app_id)
     else:
         outcome = replace(outcome, spec=spec)
+        logs.bind(revision=",".join(outcome.revisions))
         if former is None or former.artifact != outcome.artifact:
             logs.event(
                 logger, "rendered", app=app_id, revision=",".join(outcome.revisions), artifact=outcome.artifact,

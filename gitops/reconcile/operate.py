@@ -16,7 +16,7 @@ from gitops.model.names import DELETION_APPROVED
 from gitops.model.objects import Object, ObjectKey
 from gitops.model.project import AppProject
 from gitops.model.tracking import owner
-from gitops.observe import logs
+from gitops.observe import logs, metrics, trace
 from gitops.project import impersonated_user
 from gitops.reconcile import compare as comparing
 from gitops.reconcile import ending
@@ -129,6 +129,7 @@ def _go_on(
     lock: Lock,
     comparison: comparing.Comparison | None,
 ) -> None:
+    logs.bind(revision=",".join(record.revisions), operation=record.started_at)
     run = _prepare(engine, app, record, lock)
     if run is None:
         return
@@ -220,7 +221,7 @@ def _step(engine: Engine, run: Run) -> Outcome:
             wave_delay=engine.settings.wave_delay,
         )
         begun = time.monotonic()
-        with logs.step(logger, "step", operation=run.record.started_at):
+        with logs.step(logger, "step"), trace.span("step"):
             outcome = advance(run.record, run.artifact, context)
         written = len(run.client.written) or 1
         batch.slow = (time.monotonic() - begun) * batch.slots / written > SLOW_SECONDS
@@ -264,6 +265,7 @@ def _park(engine: Engine, run: Run, outcome: Parked) -> None:
     if (state.get("message"), state.get("phase")) != (record.message, record.phase):
         status: Object = {"operationState": record.to_status()}
         if record.retry_at is not None:
+            metrics.task_retried(APPLY)
             present = run.app.status.get("conditions") or []
             found = [("SyncError", record.message)]
             status["conditions"] = statuses.conditions(present, found, owned=frozenset({"SyncError"}), only=True)

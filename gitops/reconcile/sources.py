@@ -13,6 +13,7 @@ from gitops.model.application import Application, Source
 from gitops.model.artifact import Artifact
 from gitops.model.objects import GVK, canonical, digest
 from gitops.model.project import AppProject
+from gitops.observe import trace
 from gitops.reconcile.control import ControlConfig
 from gitops.reconcile.refs import RefsReader
 from gitops.source import BuildEnv, ChartDependency, Limits, Rendered, Renderer, RenderRequest, finish
@@ -260,13 +261,14 @@ class Desires:
             plugins=self.plugins,
             kustomize_build_options=config.settings.get("kustomize.buildOptions", ""),
         )
-        return self.renderer.render(
-            request,
-            checkout.need if checkout else (lambda _path: None),
-            need_ref=lambda name, path: sources[by_ref[name]].checkout.need(path),
-            remote=self._remote,
-            charts=self._dependency,
-        )
+        with trace.span("render", path=spec.path or ".", revision=source.revision):
+            return self.renderer.render(
+                request,
+                checkout.need if checkout else (lambda _path: None),
+                need_ref=lambda name, path: sources[by_ref[name]].checkout.need(path),
+                remote=self._remote,
+                charts=self._dependency,
+            )
 
     def _remote(self, base: RemoteBase) -> Path:
         """A remote kustomize base, through the same mirrors, and only if the project permits its repository."""

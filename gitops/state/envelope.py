@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import time
+from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -33,10 +34,11 @@ _STATIC: dict[str, Any] = {
 }
 
 
-def envelope(task: str, app: str, message_id: str, queue: str) -> bytes:
+def envelope(task: str, app: str, message_id: str, queue: str, headers: Mapping[str, str] | None = None) -> bytes:
     """The message that runs `gitops.<task>(app)`.
 
     The header `enqueued_at` (unix seconds) tells how long it waited; nothing but the application's name is in it.
+    `headers` are further ones (which trace it belongs to).
     """
     body = base64.b64encode(orjson.dumps([[app], {}, _EMBED])).decode()
     return orjson.dumps(
@@ -46,6 +48,7 @@ def envelope(task: str, app: str, message_id: str, queue: str) -> bytes:
             "content-type": "application/json",
             "headers": {
                 **_STATIC,
+                **(headers or {}),
                 "task": f"gitops.{task}",
                 "id": message_id,
                 "root_id": message_id,

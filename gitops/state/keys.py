@@ -118,5 +118,5 @@ class Keys:
 
     @property
     def counters(self) -> str:
-        """Hash: counts for metrics (coalesced, takeovers, skipped, ...)."""
+        """Hash: `published:<queue>` and `coalesced:<task>`, for metrics."""
         return f"{self.prefix}counters"

@@ -8,14 +8,15 @@ import redis
 
 from gitops.state.keys import Keys
 from gitops.state.queue import APPLY, Queue, Rank
+from gitops.state.scripts import Scripts
 from gitops.state.seal import Seal
 
 
 class Operations:
     """At most one operation for each application, as the sync room serialises it."""
 
-    def __init__(self, client: redis.Redis, keys: Keys, seal: Seal, queue: Queue) -> None:
-        self._redis, self._keys, self._seal, self._queue = client, keys, seal, queue
+    def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys, seal: Seal, queue: Queue) -> None:
+        self._redis, self._scripts, self._keys, self._seal, self._queue = client, scripts, keys, seal, queue
 
     def put(self, app: str, record: bytes) -> None:
         """Keep the operation's position."""
@@ -54,5 +55,11 @@ class Operations:
         return self._redis.zscore(self._keys.parked, app) is not None
 
     def parked(self) -> int:
-        """How many operations are parked."""
+        """How many operations are under way, whether they wait or a worker moves them on."""
         return int(self._redis.zcard(self._keys.parked))
+
+    def counts(self) -> tuple[int, int]:
+        """How many operations wait, and how many a worker moves on at this moment."""
+        keys, begins = [self._keys.parked, self._keys.workers], [self._keys.running(""), self._keys.alive("")]
+        parked, running = self._scripts("counts", keys, begins)
+        return int(parked), int(running)

@@ -53,7 +53,7 @@ class State:
         self.apps = Apps(self.redis, self.keys, self.seal)
         self.artifacts = Artifacts(self.redis, self.keys, self.seal, settings.artifact_ttl)
         self.live = LiveIndex(self.redis, scripts, self.keys, self.queue)
-        self.operations = Operations(self.redis, self.keys, self.seal, self.queue)
+        self.operations = Operations(self.redis, scripts, self.keys, self.seal, self.queue)
         self.refs = RefsCache(self.redis, self.keys, self.seal)
         self.inflight = Inflight(self.redis, scripts, self.keys)
         self.notices = Notices(self.redis, self.keys)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from gitops.errors import ProjectDenied
 from gitops.model.credentials import RepositoryConfig
@@ -24,12 +26,17 @@ from gitops.source.git.tree import Damaged
 
 _NO_BOUNDS = Bounds()
 
+Request = Literal["ls-remote", "fetch"]
+#: Called after each conversation with a Git server with (URL, what was asked, seconds, whether it failed).
+Observer = Callable[[str, Request, float, bool], None]
+
 
 class Mirrors:
     """Bare mirrors and checkouts below `root`, shared by all processes of a node; cheap to make, one for each task.
 
     `allowed(url)` tells whether the project permits a repository, submodules included; None permits all. `project`
-    prefers that project's own repository Secrets, and its mirrors of what only they reach are nobody else's.
+    prefers that project's own repository Secrets, and its mirrors of what only they reach are nobody else's. `observer`
+    is told of each conversation with a server.
     """
 
     def __init__(
@@ -40,9 +47,10 @@ class Mirrors:
         allowed: Callable[[str], bool] | None = None,
         project: str = "",
         bounds: Bounds = _NO_BOUNDS,
+        observer: Observer | None = None,
     ) -> None:
         self._root, self.config, self._allowed, self._project = root, config, allowed, project
-        self.bounds = bounds
+        self.bounds, self._observer = bounds, observer
         # Whoever waits for a fetch waits as long as the fetch may take.
         patience = bounds.command_seconds + 5
         self._mirrors = Store(root / "mirrors", bounds.mirrors_disk_mib, seconds=patience)
@@ -51,7 +59,7 @@ class Mirrors:
     def refs(self, url: str) -> Refs:
         """One ls-remote. Raises RepositoryError, ProjectDenied."""
         parsed = self._permitted(url)
-        with self._session(parsed) as opened:
+        with self._conversation(parsed, "ls-remote") as opened:
             result = opened.runner.run(["ls-remote", "--symref", "--quiet", "--end-of-options", opened.address.text])
             if result.status:
                 raise opened.failed(result)
@@ -145,7 +153,7 @@ class Mirrors:
     def _mirror(self, url: str) -> Iterator[Mirror]:
         parsed = self._permitted(url)
         with self._mirrors.entry(key(self._name(parsed)), f"the mirror of {parsed.text}") as entry:
-            mirror = Mirror(entry, self._local(), parsed, self.bounds, partial(self._session, parsed))
+            mirror = Mirror(entry, self._local(), parsed, self.bounds, partial(self._conversation, parsed, "fetch"))
             try:
                 yield mirror
             except Damaged:
@@ -163,6 +171,18 @@ class Mirrors:
 
     def _session(self, url: Url) -> contextlib.AbstractContextManager[Session]:
         return session(self._root, url, self.config, self._project, self.bounds)
+
+    @contextlib.contextmanager
+    def _conversation(self, url: Url, request: Request) -> Iterator[Session]:
+        """A session that the observer is told of; it has failed where an exception ends it."""
+        begun, failed = time.monotonic(), True
+        try:
+            with self._session(url) as opened:
+                yield opened
+            failed = False
+        finally:
+            if self._observer is not None:
+                self._observer(url.text, request, time.monotonic() - begun, failed)
 
     def _name(self, url: Url) -> str:
         """What one mirror is for: the URL, and the project whose own Secret reaches it."""

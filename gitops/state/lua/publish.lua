@@ -5,12 +5,17 @@
 --            and 3 goes to the end that is served next
 --   returns  1 where a message was pushed, 0 where the wish joined the one that waits already
 -- A waiting message is moved up, never doubled, when a more urgent wish comes.
+-- The hash of counters lies beside the lists, under the same prefix; it has one field for each queue and each task.
 local function publish(app, task, rank, id, payload, normal, urgent)
   local field = 'pend:' .. task
+  local counters = string.sub(normal, 1, -#task - 1) .. 'counters'
   local pend = redis.call('HGET', app, field)
   if pend then
     local waiting_rank, waiting_id = string.match(pend, '^(%d)|(.*)$')
-    if tonumber(waiting_rank) >= tonumber(rank) then return 0 end
+    if tonumber(waiting_rank) >= tonumber(rank) then
+      redis.call('HINCRBY', counters, 'coalesced:' .. task, 1)
+      return 0
+    end
     local list = normal
     if waiting_rank ~= '0' then list = urgent end
     local found = false
@@ -27,6 +32,7 @@ local function publish(app, task, rank, id, payload, normal, urgent)
     -- Not in the list: a worker has just taken it and will see this wish in its marker being replaced.
   end
   redis.call('HSET', app, field, rank .. '|' .. id)
+  redis.call('HINCRBY', counters, 'published:' .. task .. (rank == '0' and '' or '-urgent'), 1)
   if rank == '3' then redis.call('RPUSH', urgent, payload)
   elseif rank == '0' then redis.call('LPUSH', normal, payload)
   else redis.call('LPUSH', urgent, payload) end

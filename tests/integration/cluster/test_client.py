@@ -241,7 +241,7 @@ def test_a_server_that_only_speaks_the_older_discovery_is_understood(
 def test_the_observer_counts_every_answer(control_plane: ControlPlane, namespace: str) -> None:
     seen: list[tuple[str, int]] = []
     client = ClusterClient(
-        Connection.from_kubeconfig(control_plane.kubeconfig), observer=lambda verb, code, _: seen.append((verb, code))
+        Connection.from_kubeconfig(control_plane.kubeconfig), observer=lambda verb, code, *_: seen.append((verb, code))
     )
     manifest = config_map(namespace, "a")
 

@@ -23,6 +23,10 @@ from gitops.observe import (
     multiprocess,
     serve,
 )
+from gitops.observe.requests import resource_of
+from gitops.settings import Settings
+from gitops.state import State
+from gitops.state.queue import Rank
 
 
 def samples(collector) -> dict[tuple, float]:
@@ -33,18 +37,48 @@ def test_queue_depth_is_exact_under_priorities_and_age_is_of_the_oldest(redis_ur
     redis = Redis.from_url(redis_url)
     for name, published in (("fetch", 90.0), ("fetch", 99.0), ("fetch\x06\x163", 40.0), ("apply-urgent", 98.0)):
         redis.lpush(f"p:{name}", json.dumps({"headers": {"enqueued_at": published}, "body": ""}))
-    redis.zadd("p:parked", {"a": 1, "b": 2})
     redis.zadd("p:unacked_index", {"tag": 70})
     found = samples(QueueCollector(redis, "p:", clock=lambda: 100.0))
     assert found["workqueue_depth", "fetch"] == 3
     assert found["workqueue_depth", "apply-urgent"] == 1
     assert found["workqueue_depth", "diff"] == 0
-    assert found["workqueue_depth", "parked"] == 2
+    assert found["workqueue_depth", "app_reconciliation_queue"] == 3
+    assert found["workqueue_depth", "app_operation_processing_queue"] == 1
     assert found["gitops_queue_oldest_message_seconds", "fetch"] == 60
     assert found["gitops_queue_unacked",] == 1
     assert found["gitops_queue_oldest_unacked_seconds",] == 30
     assert found["gitops_redis_up",] == 1
     assert found["gitops_redis_memory_bytes",] > 0
+
+
+def test_an_operation_that_a_worker_moves_on_is_not_parked(redis_url):
+    """It is in the same set, with the time at which it is woken should its worker be lost."""
+    state = State(Settings(redis_url=redis_url, redis_prefix="p:", seal_key="of the test"))
+    for app in ("argocd/waits", "argocd/moves", "argocd/orphan"):
+        state.operations.park(app, 1e12)
+    state.workers.say_alive("one")
+    state.workers.began("one", "m1", "apply", "argocd/moves")
+    state.workers.began("one", "m2", "diff", "argocd/compared-without-an-operation")
+    state.workers.began("one", "m3", "fetch", "argocd/waits")
+    state.redis.sadd(state.keys.workers, "gone")
+    state.workers.began("gone", "m4", "apply", "argocd/orphan")
+    found = samples(QueueCollector(state.redis, "p:", operations=state.operations))
+    assert found["gitops_operations_running",] == 1
+    assert found["workqueue_depth", "parked"] == 2
+
+
+def test_what_is_published_and_coalesced_is_counted_whoever_wished_for_it(redis_url):
+    state = State(Settings(redis_url=redis_url, redis_prefix="p:", seal_key="of the test"))
+    for rank in (Rank.POLL, Rank.POLL, Rank.DRIFT, Rank.DRIFT):
+        state.queue.want("fetch", "argocd/shop", rank)
+    told = samples(QueueCollector(state.redis, "p:", counts=lambda: True))
+    assert told["workqueue_adds_total", "fetch"] == 1
+    assert told["workqueue_adds_total", "fetch-urgent"] == 1
+    assert told["gitops_task_coalesced_total", "fetch"] == 2
+    assert told["workqueue_depth", "fetch"] == 0, "moved up, not doubled"
+    assert told["workqueue_depth", "fetch-urgent"] == 1
+    silent = samples(QueueCollector(state.redis, "p:"))
+    assert not [name for name, *_ in silent if "adds" in name or "coalesced" in name], "told by one process alone"
 
 
 def test_a_redis_that_cannot_be_reached_is_said(redis_url):
@@ -113,7 +147,7 @@ def test_every_call_counts():
     )
     metrics.task_started("fetch", 1.0, redelivered=True)
     metrics.task_finished("gitops.fetch", "failed", "RepositoryError", 0.2)
-    metrics.task_coalesced("gitops.fetch")
+    metrics.task_killed("fetch", "WorkerLostError")
     metrics.sync_finished(app, "Failed", 3.0)
     metrics.child_recycled("memory")
     metrics.lock_lost()
@@ -126,9 +160,30 @@ def test_every_call_counts():
         'argocd_app_sync_duration_seconds_total{dest_server="",name="counted",namespace="argocd",'
         'project="default"} 3.0',
         'gitops_worker_child_recycles_total{reason="memory"} 1.0',
+        'gitops_task_failures_total{reason="WorkerLostError",task="fetch"} 1.0',
+        'gitops_worker_child_recycles_total{reason="lost"} 1.0',
         "gitops_leader 1.0",
     ):
         assert line in text
+
+
+@pytest.mark.parametrize(
+    ("path", "resource"),
+    [
+        ("/api/v1/namespaces/shop/configmaps/settings", "configmaps"),
+        ("/api/v1/configmaps", "configmaps"),
+        ("/api/v1/namespaces", "namespaces"),
+        ("/api/v1/namespaces/shop", "namespaces"),
+        ("/api/v1/namespaces/shop/finalize", "namespaces"),
+        ("/apis/apps/v1/namespaces/shop/deployments/web/status", "deployments"),
+        ("/apis/rbac.authorization.k8s.io/v1/clusterroles/x", "clusterroles"),
+        ("/apis/apps/v1", ""),
+        ("/api", ""),
+        ("/version", ""),
+    ],
+)
+def test_requests_are_counted_by_resource(path, resource):
+    assert resource_of(path) == resource
 
 
 WORKER = """
