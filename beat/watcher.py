@@ -11,6 +11,7 @@ from functools import partial
 
 from beat.applications import ApplicationEars
 from beat.applicationsets import ApplicationSetEars
+from beat.configuration import ConfigurationEars
 from beat.objects import ObjectEars
 from gitops.cluster import ClusterClient, Watch, Watches
 from gitops.cluster.watch import Event
@@ -61,6 +62,7 @@ class Watcher:
         self._threads: list[threading.Thread] = []
         self.applications = ApplicationEars(state)
         self.sets = ApplicationSetEars(state, settings.poll_interval)
+        self.configuration = ConfigurationEars(state, control)
 
     @classmethod
     def build(cls, state: State) -> Watcher:
@@ -107,6 +109,7 @@ class Watcher:
         client, namespace = self._clusters.control, self._settings.namespace
         applications = self.applications = ApplicationEars(self._state)
         sets = self.sets = ApplicationSetEars(self._state, self._settings.poll_interval)
+        self.configuration = ConfigurationEars(self._state, self._control)
 
         def heard(event: Event) -> None:
             applications.on_event(event)
@@ -123,16 +126,15 @@ class Watcher:
         self._watches.add(Watch(client, GVK("", "v1", "Secret"), changed, fields=named, namespace=namespace))
 
     def _configuration_changed(self, event: Event) -> None:
-        if event.type in {"ADDED", "MODIFIED", "DELETED"}:
-            self._state.redis.incr(self._state.keys.config)
-            if event.key.kind != "ConfigMap":
-                self.sets.look_soon()
+        if self.configuration.on_event(event) and event.key.kind != "ConfigMap":
+            self.sets.look_soon()
 
     # --- managed objects ---
 
     def _follow_kinds(self) -> None:
         while not self._stopped.wait(KINDS_EVERY):
             try:
+                self.configuration.tick(time.time())
                 self.sets.tick(time.time())
                 for server, kinds in self._state.live.kinds().items():
                     self._follow(server, kinds)
@@ -179,10 +181,10 @@ class Watcher:
         )
 
     def _owner(self) -> Callable[[Object], str]:
-        config = self._control.get()
         namespace = self._settings.namespace
 
         def find(obj: Object) -> str:
+            config = self.configuration.config
             instance = owner(obj, config.tracking, config.instance_label, config.installation_id)
             if not instance:
                 return ""

@@ -207,6 +207,9 @@ def finish(engine: Engine, comparison: Comparison) -> None:
     full = time.time() + engine.settings.full_compare_interval
     done = "" if failed else comparison.desired.spec
     engine.state.apps.set_fields(app.id, done=done, full=f"{full:.0f}")
+    if not engine.control.is_current(comparison.config):
+        # Projects or settings changed meanwhile: beat has us look again, and that look has to read everything.
+        engine.state.apps.set_fields(app.id, done="", full="0")
 
 
 def report(engine: Engine, app_id: str, error: GitOpsError) -> None:

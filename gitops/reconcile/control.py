@@ -25,7 +25,7 @@ from gitops.source.access import load_repository_config
 
 _NOTIFICATIONS = "argocd-notifications-cm"
 NOTIFICATIONS_SECRET = "argocd-notifications-secret"  # noqa: S105 - a Secret's name
-_CONFIG_MAPS = (
+CONFIG_MAPS = (
     "argocd-cm",
     "argocd-ssh-known-hosts-cm",
     "argocd-tls-certs-cm",
@@ -46,6 +46,8 @@ class ControlConfig:
     config_maps: dict[str, dict[str, str]] = field(default_factory=dict)
     #: argocd-notifications-secret.
     notifications_secret: Object = field(default_factory=dict, repr=False)
+    #: What the counter said before it was read.
+    version: str = ""
 
     @property
     def settings(self) -> dict[str, str]:
@@ -152,11 +154,15 @@ class Control:
         counter = self._counter()
         self._asked_at = now
         if self._config is None or counter != self._seen or now - self._read_at > self._max_age:
-            self._config = self._read()
+            self._config = self._read(counter)
             self._seen, self._read_at = counter, now
         return self._config
 
-    def _read(self) -> ControlConfig:
+    def is_current(self, config: ControlConfig) -> bool:
+        """Whether nothing has changed since this configuration was read; asks now."""
+        return self._counter() == config.version
+
+    def _read(self, version: str) -> ControlConfig:
         projects, broken = {}, {}
         for obj in self._client.list(GVK(GROUP, VERSION, "AppProject"), namespace=self._namespace):
             try:
@@ -166,7 +172,7 @@ class Control:
                 broken[obj["metadata"]["name"]] = str(error)
         secrets = tuple(self._client.list(GVK("", "v1", "Secret"), namespace=self._namespace, labels=SECRET_TYPE))
         maps = {}
-        for name in _CONFIG_MAPS:
+        for name in CONFIG_MAPS:
             found = self._client.get(ObjectKey("", "ConfigMap", self._namespace, name), version="v1")
             if found:
                 maps[name] = found.get("data") or {}
@@ -174,4 +180,4 @@ class Control:
         if _NOTIFICATIONS in maps:
             key = ObjectKey("", "Secret", self._namespace, NOTIFICATIONS_SECRET)
             notifying = self._client.get(key, version="v1") or {}
-        return ControlConfig(self._namespace, projects, broken, secrets, maps, notifying)
+        return ControlConfig(self._namespace, projects, broken, secrets, maps, notifying, version)

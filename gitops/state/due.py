@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import cast
@@ -41,6 +41,13 @@ class Due:
         """Follow an application. Its first time is spread over the interval by its name, unless `at_once`."""
         phase = 0.0 if at_once else (zlib.crc32(app.encode()) % 10_000) / 10_000 * self.interval
         self._redis.zadd(self._keys.due, {app: now + phase}, nx=not at_once)
+
+    def stale(self, times: Mapping[str, float]) -> None:
+        """Look at applications anew, each at its time (unix seconds) or before, whatever was compared already."""
+        pipe = self._redis.pipeline(transaction=False)
+        for app, when in times.items():
+            self._scripts("stale", [self._keys.app(app), self._keys.due], [app, when], pipe)
+        pipe.execute()
 
     def remove(self, app: str) -> None:
         """Follow it no longer."""

@@ -117,6 +117,11 @@ class Keys:
         return f"{self.prefix}config"
 
     @property
+    def config_parts(self) -> str:
+        """Sealed digests of that configuration, part by part, as beat last looked at it."""
+        return f"{self.prefix}config-parts"
+
+    @property
     def counters(self) -> str:
         """Hash: `published:<queue>` and `coalesced:<task>`, for metrics."""
         return f"{self.prefix}counters"
