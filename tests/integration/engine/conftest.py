@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,9 @@ from testbed.engine import Engine, custom_resources
 from testbed.gitserver import GitServer
 from testbed.redis import RedisServer
 from testbed.world import World
+
+# Helpers that several modules of this folder use.
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(scope="session")
