@@ -12,6 +12,7 @@ from functools import partial
 from beat.applications import ApplicationEars
 from beat.applicationsets import ApplicationSetEars
 from beat.configuration import ConfigurationEars
+from beat.namespaces import watches_in
 from beat.objects import ObjectEars
 from gitops.cluster import ClusterClient, Watch, Watches
 from gitops.cluster.watch import Event
@@ -44,7 +45,7 @@ class Followed:
     """One cluster that is followed."""
 
     ears: ObjectEars
-    watches: dict[tuple[str, str], Watch] = field(default_factory=dict)
+    watches: dict[tuple[str, str], list[Watch]] = field(default_factory=dict)
     synced: set[tuple[str, str]] = field(default_factory=set)
     swept: set[tuple[str, str]] = field(default_factory=set)
     #: Kinds that the cluster does not serve: when each is looked for again (time.monotonic()).
@@ -115,7 +116,9 @@ class Watcher:
             applications.on_event(event)
             sets.on_application(event)
 
-        self._watches.add(Watch(client, APPLICATION, heard, known=applications.known, metadata_only=False))
+        served = self._settings.served_namespaces
+        for watch in watches_in(served, client, APPLICATION, heard, known=applications.known, metadata_only=False):
+            self._watches.add(watch)
         self._watches.add(Watch(client, APPLICATION_SET, sets.on_event, namespace=namespace, known=sets.known))
         changed = self._configuration_changed
         self._watches.add(Watch(client, GVK(GROUP, VERSION, "AppProject"), changed, namespace=namespace))
@@ -136,6 +139,7 @@ class Watcher:
             try:
                 self.configuration.tick(time.time())
                 self.sets.tick(time.time())
+                self._clusters.update(self._control)
                 for server, kinds in self._state.live.kinds().items():
                     self._follow(server, kinds)
             except Exception as error:
@@ -150,20 +154,26 @@ class Watcher:
                 continue
             try:
                 client = self._clusters.by_server(server)
-                followed.watches[kind] = self._watch(client, followed, kind)
+                followed.watches[kind] = self._watches_of(client, followed, kind)
             except GitOpsError as error:
                 if kind not in followed.absent:
                     logger.warning("cannot follow %s on %s: %s", kind[1], server, error)
                 followed.absent[kind] = time.monotonic() + ABSENT_SECONDS
                 continue
-            self._watches.add(followed.watches[kind])
+            for watch in followed.watches[kind]:
+                self._watches.add(watch)
         fresh = followed.synced - followed.swept
         if fresh and followed.synced >= set(followed.watches):
             followed.swept |= fresh
             followed.ears.sweep(fresh)
 
-    def _watch(self, client: ClusterClient, followed: Followed, kind: tuple[str, str]) -> Watch:
-        gvk = GVK(kind[0], client.resource_for(*kind).versions[0], kind[1])
+    def _watches_of(self, client: ClusterClient, followed: Followed, kind: tuple[str, str]) -> list[Watch]:
+        """The watches of a kind, in the namespaces that the cluster's Secret names; none where it may not be seen."""
+        resource, limits = client.resource_for(*kind), client.connection
+        gvk = GVK(kind[0], resource.versions[0], kind[1])
+        if not resource.namespaced and not limits.cluster_resources:
+            followed.synced.add(kind)
+            return []
 
         def on_event(event: Event) -> None:
             if event.type == "SYNCED":
@@ -171,7 +181,8 @@ class Watcher:
             else:
                 followed.ears.on_event(event)
 
-        return Watch(
+        return watches_in(
+            limits.namespaces if resource.namespaced else (),
             client,
             gvk,
             on_event,

@@ -24,6 +24,9 @@ class Settings(BaseSettings):
     )
     kubeconfig: Path | None = Field(None, description="Kubeconfig of the control cluster; unset: in-cluster.")
     namespace: str = Field("argocd", description="The control namespace: Applications, projects and Secrets.")
+    application_namespaces: str = Field(
+        "*", description="Namespaces besides the control namespace whose Applications are served, by comma; *: all."
+    )
     data_dir: Path = Field(Path("/tmp/gitops"), description="Mirrors and charts; an empty one is refilled.")  # noqa: S108
 
     # --- pace ---
@@ -91,7 +94,13 @@ class Settings(BaseSettings):
     repo_charts_disk_mib: int = Field(1024, gt=0, description="MiB of disk for charts.")
     repo_submodules: bool = Field(True, description="Whether submodules are followed.")
     repo_submodule_depth: int = Field(5, gt=0, description="Levels of submodules in submodules.")
-    repo_index_seconds: float = Field(180.0, ge=0, description="Seconds that a chart repository's index is believed.")
+    repo_index_seconds: float = Field(
+        180.0, ge=0, description="Seconds that a chart repository's index, or a value file at a URL, is believed."
+    )
+    repo_files_disk_mib: int = Field(256, gt=0, description="MiB of disk for value files and resources at URLs.")
+    repo_private_hosts: str = Field(
+        "", description="Hosts with private addresses that such URLs may lead to, by comma; *: all of them."
+    )
 
     # --- observing ---
     log_format: str = Field("console", description="console or json.")
@@ -114,6 +123,12 @@ class Settings(BaseSettings):
         20.0, gt=0, description="Webhooks accepted a second; bursts may hold ten times as many."
     )
     trace_endpoint: str = Field("", description="OTLP/HTTP endpoint of traces, e.g. http://collector:4318; empty: off.")
+
+    @property
+    def served_namespaces(self) -> tuple[str, ...]:
+        """The namespaces whose Applications are served, the control namespace first; empty: all of them."""
+        named = [name.strip() for name in self.application_namespaces.split(",")]
+        return () if "*" in named else tuple(dict.fromkeys([self.namespace, *filter(None, named)]))
 
 
 @lru_cache(maxsize=1)

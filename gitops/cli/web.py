@@ -41,7 +41,7 @@ def deps(settings: Settings) -> Deps:
     """What the web server works with."""
     state = State(settings, trace.carrying(envelope))
     clusters, _control = registry(settings, state)
-    backend = Backend(state, clusters.control, settings.namespace)
+    backend = Backend(state, clusters.control, settings.namespace, settings.served_namespaces)
     return Deps(
         watched=backend.watched,
         enqueue=backend.enqueue,
@@ -62,14 +62,18 @@ def deps(settings: Settings) -> Deps:
 class Backend:
     """Reads the control cluster, and wishes for what a push touches."""
 
-    def __init__(self, state: State, client: ClusterClient, namespace: str) -> None:
-        self._state, self._client, self._namespace = state, client, namespace
+    def __init__(self, state: State, client: ClusterClient, namespace: str, served: Sequence[str] = ()) -> None:
+        self._state, self._client, self._namespace, self._served = state, client, namespace, served
         self.applications = _cached(self._list, _LIST_SECONDS)
         self._sets = _cached(self._list_sets, _LIST_SECONDS)
         self.webhook_secrets = _cached(self._secrets, 10.0)
 
     def _list(self) -> Sequence[Object]:
-        return list(self._client.list(APPLICATION, cached=True))
+        return [
+            obj
+            for namespace in self._served or (None,)
+            for obj in self._client.list(APPLICATION, namespace=namespace, cached=True)
+        ]
 
     def _list_sets(self) -> Sequence[str]:
         """The ids of the ApplicationSets; none where the cluster has no such kind."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -125,9 +127,20 @@ class Clusters:
             if client := self._clients.get(cluster.server):
                 return client
             if cluster.server == IN_CLUSTER_SERVER and not cluster.config:
-                return self.control
+                return _within(self.control, cluster)
             client = self._clients[cluster.server] = self._make(cluster.server, Connection.from_cluster(cluster))
             return client
+
+
+def _within(client: ClusterClient, cluster: Cluster) -> ClusterClient:
+    """The same client where only the cluster's namespaces are looked at; the client itself where none are named."""
+    if not cluster.namespaces:
+        return client
+    limited = copy.copy(client)
+    limited.connection = replace(
+        client.connection, namespaces=cluster.namespaces, cluster_resources=cluster.cluster_resources
+    )
+    return limited
 
 
 def read_cluster(secret: Object) -> Cluster:

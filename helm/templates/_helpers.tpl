@@ -111,6 +111,8 @@ what is sealed. The password goes through the environment, never through argumen
   valueFrom:
     secretKeyRef: { name: {{ include "gitops.secret" $root | quote }}, key: seal-key }
 {{- end }}
+- name: GITOPS_APPLICATION_NAMESPACES
+  value: {{ join "," $root.Values.rbac.applicationNamespaces | quote }}
 - name: GITOPS_DATA_DIR
   value: /data
 - name: GITOPS_METRICS_PORT

@@ -20,7 +20,8 @@ import json, sys
 import helm_python
 values = json.load(sys.stdin)
 try:
-    print(json.dumps(helm_python.Chart.load(sys.argv[1]).render(values, name="engine", namespace="argocd")))
+    chart = helm_python.Chart.load(sys.argv[1])
+    print(json.dumps(chart.render(values, name="engine", namespace=sys.argv[2])))
 except helm_python.HelmError as error:
     print(json.dumps({"error": str(error)}))
 """
@@ -32,9 +33,9 @@ class ChartError(Exception):
     """Helm refuses the values."""
 
 
-def render_chart(values: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-    """The chart's objects under these values. Raises ChartError with Helm's words."""
-    command = [sys.executable, "-c", _RENDER, str(CHART)]
+def render_chart(values: dict[str, Any] | None = None, namespace: str = "argocd") -> list[dict[str, Any]]:
+    """The chart's objects under these values, for a release in `namespace`. Raises ChartError with Helm's words."""
+    command = [sys.executable, "-c", _RENDER, str(CHART), namespace]
     answer = subprocess.run(command, input=json.dumps(values or {}), capture_output=True, text=True, check=True)
     files = json.loads(answer.stdout.splitlines()[-1])
     if "error" in files:
