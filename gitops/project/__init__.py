@@ -17,7 +17,7 @@ from gitops.project.permissions import (
 )
 from gitops.project.urls import normalise_url
 from gitops.project.validate import resolve_cluster, validate_application
-from gitops.project.windows import Decision, check_window, window_decision
+from gitops.project.windows import Decision, check_window, next_change, window_decision
 
 __all__ = [
     "Decision",
@@ -29,6 +29,7 @@ __all__ = [
     "check_window",
     "denial",
     "impersonated_user",
+    "next_change",
     "normalise_url",
     "permits",
     "required_signers",

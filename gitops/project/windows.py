@@ -82,6 +82,37 @@ def is_active(window: SyncWindow, now: datetime) -> bool:
     return begins.astimezone(UTC) < now.astimezone(UTC)
 
 
+def _next_change(window: SyncWindow, now: datetime) -> float | None:
+    """Seconds until the window opens or, while it is open, may close; None where neither ever happens."""
+    zone = ZoneInfo(window.time_zone or "UTC")
+    lasts = timedelta(seconds=_seconds(window.duration))
+    moments = []
+    # Its next beginning, and the end of the one that began last before now.
+    for since, plus in ((now, timedelta()), (now - lasts, lasts)):
+        try:
+            begins: datetime = croniter(window.schedule, since.astimezone(zone)).get_next(datetime)
+        except CroniterError:
+            continue
+        moments.append((begins.astimezone(UTC) + plus - now).total_seconds())
+    return min((seconds for seconds in moments if seconds >= 0), default=None)
+
+
+def next_change(
+    project: AppProject, app: Application, now: datetime, *, server: str = "", cluster: str = ""
+) -> float | None:
+    """Seconds from `now` until a window about this Application opens or closes; None where none ever does.
+
+    Raises InvalidSpecError for a window that cannot be read.
+    """
+    server = server or app.spec.destination.server
+    cluster = cluster or app.spec.destination.name
+    relevant = [window for window in project.spec.sync_windows if applies(window, app, server, cluster)]
+    for window in relevant:
+        check_window(window)
+    changes = [_next_change(window, now.astimezone(UTC)) for window in relevant]
+    return min((seconds for seconds in changes if seconds is not None), default=None)
+
+
 def applies(window: SyncWindow, app: Application, server: str, cluster: str) -> bool:
     """Whether a window is about this Application: one of its lists matches, or with andOperator each that is set."""
     destination = app.spec.destination

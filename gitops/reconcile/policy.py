@@ -30,13 +30,20 @@ def start(engine: Engine, comparison: Comparison, lock: Lock) -> bool:
         if item.result and item.result.status and not item.hook
     ]
     settings = engine.settings
+    blocked = ""
+
+    def in_window() -> bool:
+        nonlocal blocked
+        blocked = starting.blocked_by_window(engine, app, manual=False)
+        return not blocked
+
     decision = decide(
         app,
         findings.sync,
         comparison.desired.revisions,
         states,
         now=time.time(),
-        in_window=lambda: not starting.blocked_by_window(engine, app, manual=False),
+        in_window=in_window,
         backoff=SelfHealBackoff(settings.self_heal_backoff, 3.0, settings.self_heal_backoff_cap),
         unchanged=engine.state.apps.field(app.id, "tried") == comparison.desired.artifact,
     )
@@ -48,6 +55,11 @@ def start(engine: Engine, comparison: Comparison, lock: Lock) -> bool:
         comparison.findings = replace(findings, owned=owned)
     if decision.again_in is not None:
         engine.state.live.compare_at(app.id, time.time() + decision.again_in)
+    if blocked:
+        # Nothing else asks for another look when the window changes.
+        seconds = starting.window_changes_in(engine, app)
+        if seconds is not None:
+            engine.state.live.compare_at(app.id, time.time() + seconds + 1.0)
     if decision.operation is None:
         return False
     engine.state.apps.set_fields(app.id, tried=comparison.desired.artifact)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,20 +15,25 @@ from gitops.model.objects import GVK, canonical, digest
 from gitops.model.project import AppProject
 from gitops.observe import trace
 from gitops.reconcile.control import ControlConfig
+from gitops.reconcile.outside import UNTRACKABLE, Outsiders, tracked
 from gitops.reconcile.refs import RefsReader
-from gitops.source import BuildEnv, ChartDependency, Limits, Rendered, Renderer, RenderRequest, finish
+from gitops.source import BuildEnv, Limits, Rendered, Renderer, RenderRequest, finish
+from gitops.source.access import RemoteFiles
 from gitops.source.charts import ChartRepositories
 from gitops.source.git import Mirrors
-from gitops.source.request import PluginCommand, RemoteBase
+from gitops.source.request import PluginCommand
 from gitops.state import State
-from gitops.state.apps import DesiredState
+from gitops.state.apps import DesiredState, Outside
 from gitops.state.due import Tracked
 
 #: Part of every address: raise it when the same input renders differently.
 RENDERER_VERSION = "1"
-#: Tracked in place of a revision that only a new look can tell (a chart's version range).
-UNTRACKABLE = "?"
 FULL_SHA = 40
+#: How the keys of argocd-cm begin that decide what is rendered.
+_RENDERING = ("kustomize.", "helm.", "jsonnet.", "resource.exclusions", "resource.inclusions")
+#: Commits whose signature this process has verified: repository, commit, and a digest of the keys that may sign.
+_verified: set[tuple[str, str, str]] = set()
+_VERIFIED_MOST = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,8 @@ class Resolved:
     source: Source
     revision: str
     tracked: Tracked | None
+    #: The annotated tag that was asked for, by its object id; "" where it was none.
+    tag: str = ""
     #: Repository paths that decided the last render; None where that is not known.
     inputs: tuple[str, ...] | None = None
     checkout: Any = None
@@ -59,6 +66,7 @@ class Desires:
     state: State
     mirrors: Mirrors
     charts: ChartRepositories
+    files: RemoteFiles
     renderer: Renderer
     refs: RefsReader
     namespace: str
@@ -79,11 +87,16 @@ class Desires:
                 out.append(Resolved(source, version, tracked))
                 continue
             wanted = wanted or "HEAD"
-            revision = self.refs.get(self.mirrors, source.repo_url, app.id).require(wanted, source.tag_prefix)
+            refs = self.refs.get(self.mirrors, source.repo_url, app.id)
+            revision = refs.require(wanted, source.tag_prefix)
             if len(revision) < FULL_SHA:
                 revision = self.mirrors.ensure(source.repo_url, revision)
             self.state.refs.note(source.repo_url, wanted, revision)
-            out.append(Resolved(source, revision, Tracked(source.repo_url, wanted, revision)))
+            tag = refs.annotated(wanted, source.tag_prefix)
+            if not tag and refs.resolve(source.target_revision, source.tag_prefix) == revision:
+                # An operation names the commit of the tag that the spec means.
+                tag = refs.annotated(source.target_revision, source.tag_prefix)
+            out.append(Resolved(source, revision, Tracked(source.repo_url, wanted, revision), tag))
         return out
 
     def make(
@@ -101,17 +114,24 @@ class Desires:
 
         Raises SourceError and its kin, with one sentence each.
         """  # fmt: skip
-        params = self._params(app, config, target, sources)
-        if former and former.artifact and len(former.inputs) == len(sources) and not hard:
-            for source, (known, *paths) in zip(sources, former.inputs, strict=True):
-                source.inputs = tuple(paths) if known == params else None
-            address = self._address(params, sources)
-            if address and self.state.artifacts.has(address):
-                return self._outcome(address, former.source_types, params, sources, former.warnings)
-        for source in sources:
-            source.inputs = None
-        self._verify(project, config, sources)
-        rendered = self._render(app, project, config, target, sources)
+        params = self._params(app, project, config, target, sources)
+        outsiders = self._outsiders(app, fresh=hard)
+        with closing(outsiders):
+            if former and former.artifact and len(former.inputs) == len(sources) and not hard:
+                for source, (known, *paths) in zip(sources, former.inputs, strict=True):
+                    source.inputs = tuple(paths) if known == params else None
+                if all(source.inputs is not None for source in sources):
+                    outside = outsiders.now(former.outside)
+                    address = self._address(params, sources, outsiders.address(outside))
+                    if self.state.artifacts.has(address):
+                        self._verify(project, [s for s in sources if s.revision not in former.revisions])
+                        return self._outcome(address, former.source_types, params, sources, outside, former.warnings)
+            for source in sources:
+                source.inputs = None
+            self._verify(project, sources)
+            rendered = self._render(app, config, target, sources, outsiders)
+            outside = outsiders.used(rendered)
+            address = self._address(params, sources, outsiders.address(outside))
         objects, warnings = finish(
             rendered,
             app,
@@ -122,14 +142,25 @@ class Desires:
             installation_id=config.installation_id,
             excluded=config.excluded,
         )
-        address = self._address(params, sources) or digest(b"".join(m.body for m in objects))
         types = tuple(r.source_type for r in rendered)
         self.state.artifacts.put(Artifact(address, types, objects, warnings))
-        return self._outcome(address, types, params, sources, warnings)
+        return self._outcome(address, types, params, sources, outside, warnings)
+
+    def _outsiders(self, app: Application, *, fresh: bool) -> Outsiders:
+        return Outsiders(
+            self.mirrors,
+            self.charts,
+            self.files,
+            lambda url: self.refs.get(self.mirrors, url, app.id),
+            self.state.refs.note,
+            fresh,
+        )
 
     # --- addresses ---
 
-    def _params(self, app: Application, config: ControlConfig, target: Target, sources: list[Resolved]) -> str:
+    def _params(
+        self, app: Application, project: AppProject, config: ControlConfig, target: Target, sources: list[Resolved]
+    ) -> str:
         """A digest of all that decides a render, except the repositories' content."""
         spec = [{k: v for k, v in s.source.to_api().items() if k != "targetRevision"} for s in sources]
         text = canonical(spec)
@@ -147,31 +178,33 @@ class Desires:
                     pinned,
                     app.instance(self.namespace),
                     app.spec.project,
+                    sorted(key.key_id for key in project.spec.signature_keys),
                     [destination.server, destination.name, destination.namespace],
                     [str(config.tracking), config.instance_label, config.installation_id],
                     {
                         k: v
                         for k, v in config.settings.items()
-                        if k.startswith(("kustomize.", "helm.", "jsonnet.", "resource."))
+                        if k.startswith(
+                            ("kustomize.", "helm.", "jsonnet.", "resource.exclusions", "resource.inclusions")
+                        )
                     },
                     [target.kube_version(), target.api_versions()] if b'"helm"' in text or _maybe_helm(sources) else [],
                 ]
             )
         )
 
-    def _address(self, params: str, sources: list[Resolved]) -> str:
-        """The Artifact's address: parameters and the tree ids of all inputs; "" where the inputs are not known."""
+    def _address(self, params: str, sources: list[Resolved], outside: list[Any]) -> str:
+        """The Artifact's address: parameters, the tree ids of all inputs, and what came from outside."""
         parts: list[Any] = [params]
         for source in sources:
             if source.source.chart or source.source.repo_url.startswith("oci://"):
                 parts.append(source.revision)
                 continue
-            if source.inputs is None:
-                return ""
+            assert source.inputs is not None
             self.mirrors.ensure(source.source.repo_url, source.revision)
             ids = self.mirrors.tree_ids(source.source.repo_url, source.revision, source.inputs)
             parts.append(sorted(ids.items()))
-        return digest(canonical(parts))
+        return digest(canonical([*parts, outside] if outside else parts))
 
     @staticmethod
     def _outcome(
@@ -179,31 +212,32 @@ class Desires:
         types: tuple[str, ...],
         params: str,
         sources: list[Resolved],
+        outside: tuple[Outside, ...],
         warnings: tuple[tuple[str, str], ...],
     ) -> DesiredState:
         return DesiredState(
             artifact=address,
             revisions=tuple(s.revision for s in sources),
             source_types=types,
-            tracked=tuple(s.tracked for s in sources if s.tracked),
+            tracked=(*(s.tracked for s in sources if s.tracked), *tracked(outside)),
             inputs=tuple((params, *(s.inputs or ())) for s in sources),
+            outside=outside,
             warnings=warnings,
         )
 
     # --- rendering ---
 
-    def _verify(self, project: AppProject, config: ControlConfig, sources: list[Resolved]) -> None:
-        """Refuse commits that none of the project's signatureKeys signed (specs section 7)."""
+    def _verify(self, project: AppProject, sources: list[Resolved]) -> None:
+        """Refuse commits, or annotated tags, that none of the project's signatureKeys signed (specs section 7)."""
         keys = [key.key_id for key in project.spec.signature_keys]
         if not keys:
             return
         for source in sources:
-            if not source.source.chart:
-                self.mirrors.ensure(source.source.repo_url, source.revision)
-                self.mirrors.verify(source.source.repo_url, source.revision, keys)
+            if not source.source.chart and not source.source.repo_url.startswith("oci://"):
+                self.mirrors.verify(source.source.repo_url, source.tag or source.revision, keys)
 
     def _render(
-        self, app: Application, project: AppProject, config: ControlConfig, target: Target, sources: list[Resolved]
+        self, app: Application, config: ControlConfig, target: Target, sources: list[Resolved], outsiders: Outsiders
     ) -> list[Rendered]:
         rendered: list[Rendered] = []
         inputs: list[set[str]] = [set() for _ in sources]
@@ -220,7 +254,7 @@ class Desires:
             for index, source in enumerate(sources):
                 if not source.source.renders:
                     continue
-                result = self._render_one(app, config, target, sources, by_ref, refs, source)
+                result = self._render_one(app, config, target, sources, by_ref, refs, source, outsiders)
                 rendered.append(result)
                 inputs[index] |= result.inputs
                 for name, read in result.ref_inputs.items():
@@ -231,14 +265,15 @@ class Desires:
 
     def _render_one(
         self, app: Application, config: ControlConfig, target: Target, sources: list[Resolved],
-        by_ref: dict[str, int], refs: dict[str, Path], source: Resolved,
+        by_ref: dict[str, int], refs: dict[str, Path], source: Resolved, outsiders: Outsiders,
     ) -> Rendered:  # fmt: skip
         spec, checkout = source.source, source.checkout
         if checkout:
             checkout.need(spec.path)
             root, chart_dir = checkout.root, None
         else:
-            root = chart_dir = self.charts.fetch(spec.repo_url, spec.chart, source.revision)
+            passing = bool(spec.helm and spec.helm.pass_credentials)
+            root = chart_dir = self.charts.fetch(spec.repo_url, spec.chart, source.revision, pass_credentials=passing)
         request = RenderRequest(
             root=root,
             path=spec.path or ".",
@@ -260,27 +295,17 @@ class Desires:
             limits=self.limits,
             plugins=self.plugins,
             kustomize_build_options=config.settings.get("kustomize.buildOptions", ""),
+            value_file_schemes=_listed(config.settings.get("helm.valuesFileSchemes", "https,http")),
         )
         with trace.span("render", path=spec.path or ".", revision=source.revision):
             return self.renderer.render(
                 request,
                 checkout.need if checkout else (lambda _path: None),
                 need_ref=lambda name, path: sources[by_ref[name]].checkout.need(path),
-                remote=self._remote,
-                charts=self._dependency,
+                remote=outsiders.base,
+                charts=outsiders.chart,
+                files=outsiders.file,
             )
-
-    def _remote(self, base: RemoteBase) -> Path:
-        """A remote kustomize base, through the same mirrors, and only if the project permits its repository."""
-        wanted = self.mirrors.refs(base.repo_url).require(base.ref or "HEAD")
-        sha = self.mirrors.ensure(base.repo_url, wanted)
-        checkout = self.mirrors.checkout(base.repo_url, sha)
-        checkout.need(base.path)
-        return checkout.root
-
-    def _dependency(self, wanted: ChartDependency) -> Path:
-        version = self.charts.resolve(wanted.repository, wanted.name, wanted.version)
-        return self.charts.fetch(wanted.repository, wanted.name, version)
 
 
 def _maybe_helm(sources: list[Resolved]) -> bool:
@@ -290,6 +315,10 @@ def _maybe_helm(sources: list[Resolved]) -> bool:
 def _disabled(config: ControlConfig) -> frozenset[str]:
     names = {"helm.enable": "Helm", "kustomize.enable": "Kustomize", "jsonnet.enable": "Jsonnet"}
     return frozenset(kind for key, kind in names.items() if config.settings.get(key) == "false")
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip().lower() for part in text.split(",") if part.strip())
 
 
 def failure(error: GitOpsError, former: DesiredState | None, spec: str) -> DesiredState:
@@ -302,6 +331,7 @@ def failure(error: GitOpsError, former: DesiredState | None, spec: str) -> Desir
         source_types=base.source_types,
         tracked=base.tracked,
         inputs=base.inputs,
+        outside=base.outside,
         error=(error.condition, str(error)),
         warnings=base.warnings,
         failures=base.failures + 1,

@@ -11,7 +11,7 @@ from gitops.errors import GitOpsError, SyncError
 from gitops.model.application import Application, Operation
 from gitops.model.names import GROUP
 from gitops.model.objects import Object, ObjectKey
-from gitops.project import window_decision
+from gitops.project import next_change, window_decision
 from gitops.reconcile import ending
 from gitops.reconcile.refs import Waiting
 from gitops.state.apps import DesiredState, spec_digest
@@ -71,6 +71,13 @@ def blocked_by_window(engine: Engine, app: Application, *, manual: bool, started
         cluster=cluster.name,
     )
     return "" if decision.allowed else f"cannot sync: blocked by sync window: {decision.reason}"
+
+
+def window_changes_in(engine: Engine, app: Application) -> float | None:
+    """Seconds until a sync window about the application opens or closes; None where none ever does."""
+    cluster = engine.clusters.update(engine.control).find(app.spec.destination)
+    project = engine.control.get().project(app)
+    return next_change(project, app, datetime.now(UTC), server=cluster.server, cluster=cluster.name)
 
 
 def _pin(engine: Engine, app: Application, operation: Operation, desired: DesiredState) -> DesiredState:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gitops.errors import InvalidSpecError
 from gitops.model.application import Application
 from gitops.model.project import AppProject, SyncWindow
-from gitops.project import window_decision
+from gitops.project import next_change, window_decision
 from gitops.project.windows import is_active
 
 APP = Application.from_object(
@@ -111,3 +111,38 @@ def test_a_daily_window_in_utc_is_open_for_its_hours(moment, hours):
 def test_a_window_that_cannot_be_read_blocks_with_a_sentence(wrong):
     with pytest.raises(InvalidSpecError, match="sync window"):
         decide({**window("allow"), **wrong})
+
+
+schedules = st.sampled_from(["0 12 * * *", "*/20 * * * *", "30 2 * * 0", "0 0 1 * *", "15 */6 * * 1-5", "0 3 30 2 *"])
+zones = st.sampled_from(["", "Europe/Oslo", "America/New_York", "Pacific/Kiritimati", "Asia/Kathmandu"])
+
+
+@given(
+    schedules,
+    st.sampled_from(["10m", "1h", "25h", "90s"]),
+    zones,
+    st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC)),
+    st.floats(0.001, 0.999),
+)
+def test_until_the_next_change_nothing_changes(schedule, duration, zone, now, part):
+    held = window("deny", schedule, duration=duration, timeZone=zone)
+    project = AppProject.from_object({"metadata": {"name": "p"}, "spec": {"syncWindows": [held]}})
+    seconds = next_change(project, APP, now)
+    before = is_active(SyncWindow.model_validate(held), now + timedelta(microseconds=1))
+    if seconds is None:
+        seconds = 86_400 * 40
+    later = now + timedelta(seconds=seconds * part)
+    assert is_active(SyncWindow.model_validate(held), later) == before
+
+
+def test_a_window_about_others_changes_nothing():
+    held = window("deny", applications=["other"])
+    project = AppProject.from_object({"metadata": {"name": "p"}, "spec": {"syncWindows": [held]}})
+    assert next_change(project, APP, NOON) is None
+    assert next_change(AppProject.from_object({"metadata": {"name": "p"}, "spec": {}}), APP, NOON) is None
+
+
+def test_an_open_window_changes_when_it_closes_and_a_shut_one_when_it_opens():
+    project = AppProject.from_object({"metadata": {"name": "p"}, "spec": {"syncWindows": [window("deny")]}})
+    assert next_change(project, APP, NOON) == 1800
+    assert next_change(project, APP, NOON.replace(hour=11)) == 1800
