@@ -4,8 +4,7 @@ Sources: the Kubernetes API conventions ("Typical status properties", "Spec and 
 Stalled), Knative's and Cluster API's condition contracts (`severity`), GEP-1364 (Accepted, Programmed,
 ResolvedRefs) and GEP-713 (ancestors).
 
-To teach the engine a word, add it to one row here. Words are matched without regard to case, in CamelCase, snake_case
-and plain text alike: `ReconcileError`, `reconcile_error` and `Reconcile error` are the same three words.
+The words that reasons, phases and messages are made of are in `vocabulary`.
 """
 
 from __future__ import annotations
@@ -17,102 +16,20 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-#: What several words mean together; asked before single words, in this order.
-PHRASES: dict[str, str] = {
-    # Settled refusals that begin like a "not yet".
-    "not found": DEGRADED,
-    "not exist": DEGRADED,
-    "not exists": DEGRADED,
-    "not allowed": DEGRADED,
-    "not permitted": DEGRADED,
-    "not supported": DEGRADED,
-    "not authorized": DEGRADED,
-    "not accepted": DEGRADED,
-    "not valid": DEGRADED,
-    "not unique": DEGRADED,
-    "not compliant": DEGRADED,
-    "non compliant": DEGRADED,
-    "not healthy": DEGRADED,
-    "not controlled": DEGRADED,
-    "not properly": DEGRADED,
-    "already exists": DEGRADED,
-    "timed out": DEGRADED,
-    "time out": DEGRADED,
-    "out of memory": DEGRADED,
-    "out of sync": PROGRESSING,
-    "not set": DEGRADED,
-    "up to date": HEALTHY,
-    "in sync": HEALTHY,
-    "in progress": PROGRESSING,
-    "rolling update": PROGRESSING,
-    "scaling down": PROGRESSING,
-    "shutting down": PROGRESSING,
-    "bad config": DEGRADED,
-    "none of": DEGRADED,
-    "no error": HEALTHY,
-    "no errors": HEALTHY,
-    "no matching": SUSPENDED,
-    "scaled to zero": SUSPENDED,
-}
-
-#: What one word means. Where several words of one text are known, the earlier row of PRECEDENCE wins.
-WORDS: dict[str, frozenset[str]] = {
-    DEGRADED: _words(
-        """abort aborted absent bad blocked broken cancelled canceled cannot conflict conflicted conflicts conflicting
-        corrupt corrupted crash crashed crashing crashloop critical dead degraded denied deny disconnected down
-        duplicate err error errored erroneous errors evicted exceeded exhausted expired fail failed failing fails
-        failure failures fatal fault faulted faulty forbidden illegal inaccessible incompatible inconsistent incorrect
-        incomplete insufficient invalid killed limit lost malformed misconfigured misconfiguration mismatch mismatched
-        missing noncompliant nonexistent orphan orphaned offline overloaded panic partial partially problem
-        quarantined red refused reject rejected revoked rolledback stalled stuck suspect terminal terminated timeout
-        unable unaccepted unauthorized unauthenticated unavailable undeliverable unhealthy unmanaged unprogrammed
-        unreachable unrecognized unrecoverable unresolved unresolvable unschedulable unsupported untrusted
-        violated violation violations warn warning wrong"""
-    ),
-    SUSPENDED: _words(
-        """disabled disrupting dormant frozen halted held hibernated hibernating ignored inactive manual maintenance
-        pause paused pausing standby stop stopped stopping suspend suspended suspending dehydrated shelved"""
-    ),
-    PROGRESSING: _words(
-        """await backoff being bootstrap build create degrading delete deleted drain incoming init install launch
-        migrate new not-yet notready ongoing partition pending prepare progress provision queue queued reconcile
-        requested restore retry retried retries rollback rollout scaleup scaledown scheduled schedule started starting
-        stabilizing submitted submit sync transient transition uninitialized uninstalled unbound unknownyet unready
-        unset unsynced upgrade update wait yellow initial pendingcreation renewal shutdown terminate"""
-    ),
-    UNKNOWN: _words("inconclusive undetermined indeterminate"),
-    HEALTHY: _words(
-        """accept active alive attached available bound clean complete completed compliant connected converged current
-        done enforced established exist exists finished green healthy idle joined listening live loaded normal ok okay
-        online open operational passed passing present promoted provided ready registered running serving stable
-        success successful successfully succeeded succeed up valid validated verified working"""
-    ),
-}
-
-#: Which meaning wins where a text holds words of several: a failure is news, "done" is only the rest.
-PRECEDENCE = (DEGRADED, SUSPENDED, PROGRESSING, UNKNOWN, HEALTHY)
-
-#: Words that turn a good word around: "not" into "not yet" (NotReady, NotComplete), the others into a refusal
-#: (NoValidCertificate). A bad word after any of them is good news (no errors).
-NEGATIONS = {"not": PROGRESSING, "no": DEGRADED, "non": DEGRADED, "never": DEGRADED, "without": DEGRADED}
-
-#: English grammar, for words that no row has: `-ing` is under way (Creating), `-ed` is done (Provisioned).
-ENDINGS: tuple[tuple[str, str], ...] = (("ing", PROGRESSING), ("ed", HEALTHY))
-
-#: Words with these endings that say nothing about a state.
-NOT_STATES = _words(
-    "existing following string during nothing something setting settings binding listing embedded need needed "
-    "required used based named managed expected scaling hosting routing red feed seed speed embed exceed"
-)
-
 #: Words of a reason that end what a condition of "under way" (Progressing, Running) began.
 DONE = _words("available success successful successfully succeeded complete completed done finished expected idle")
+
+#: Good words with which a kind that runs once and ends tells of a step on the way, not of its end.
+NOT_OVER = _words("running accepted prepared active started")
 
 #: Conditions that speak for the whole object. True: healthy. False: as the reason says. Unknown: in progress.
 WHOLE = _words(
     """Ready Available Healthy Succeeded Successful Complete Completed Synced Accepted Programmed Established Installed
-    Reconciled Deployed Compliant Applied ResolvedRefs"""
+    Reconciled Deployed Compliant Applied ResolvedRefs Admitted Attached WellFormed"""
 )
+
+#: A type with one of these words speaks for the whole as well (InstallSucceeded, SuccessfullyReconciled, LicenseValid).
+WHOLE_WORDS = _words("success successful successfully succeeded valid")
 
 #: Of these, the ones that sum up all others: True means that no other normal condition matters.
 SUMMARY = _words("Ready Succeeded Successful Complete Completed")
@@ -122,14 +39,28 @@ SUMMARY = _words("Ready Succeeded Successful Complete Completed")
 PART_ENDINGS = _words(
     """ready available healthy succeeded successful complete completed synced synchronized accepted programmed
     established installed reconciled deployed compliant applied resolved valid date operation promoted bound active
-    finished provisioned initialized created admitted ok"""
+    finished provisioned initialized created admitted ok passed formed provided verified validated satisfied enforced
+    serving connected reachable imported exported published issued joined configured balanced"""
 )
+
+#: A condition whose type has one of these words is under way for sure, even beside a summary that is True. Any other
+#: word in `-ing` may be the thing's everyday work (GitPolling, Accepting).
+UNDER_WAY = _words(
+    """progressing reconciling updating upgrading scaling rolling deleting terminating creating provisioning installing
+    deploying issuing restoring migrating resizing restarting rebalancing initializing bootstrapping syncing
+    synchronizing progress"""
+)
+
+#: Conditions that tell of an end, well or not: with a reason that is a failure they are one (K8up: Completed: Failed).
+ENDED = _words("Complete Completed Finished Done Terminated")
 
 #: Condition types whose name alone would be misread; what the type says where it is True (None: says nothing).
 #: `Running` is the Ansible operators' (and Jobs') "a run is under way", with the reason `Successful` after it.
 CONDITION_TYPES: dict[str, str | None] = {
     "Running": PROGRESSING,
     "Progressing": PROGRESSING,
+    "ScalingUp": PROGRESSING,
+    "ScalingDown": PROGRESSING,
     "Reconciling": PROGRESSING,
     "RollingUpdate": PROGRESSING,
     "Terminating": PROGRESSING,
@@ -152,6 +83,13 @@ CONDITION_TYPES: dict[str, str | None] = {
     "Fallback": DEGRADED,
     "PartiallyInvalid": DEGRADED,
     "OverlappingFilters": DEGRADED,
+    "ACK.Recoverable": DEGRADED,
+    "ACK.Advisory": None,
+    "ACK.Adopted": None,
+    "InUse": None,
+    "Drainable": None,
+    "Terminable": None,
+    "Deprecated": None,
 }
 
 #: Reasons that mean something other than their words do.
@@ -165,14 +103,17 @@ REASONS: dict[str, str | None] = {
     "MinimumReplicasUnavailable": PROGRESSING,
     "DependencyNotReady": PROGRESSING,
     "Running": PROGRESSING,
-    "AsExpected": HEALTHY,
     "Unknown": PROGRESSING,
     "Pending": PROGRESSING,
     "Stopped": SUSPENDED,
 }
 
-#: Conditions whose False is never a failure, whatever its reason. Programmed: Gateway API, "not yet in the data plane".
-NOT_YET = _words("Programmed")
+#: Reasons with which False is as it was meant: the condition is about something that is not asked for.
+AS_MEANT = _words("AsExpected NotRequired NotNeeded NotApplicable NotConfigured NotUsed NotRequested FeatureDisabled")
+
+#: What False says for conditions where the reason does not matter.
+#: Programmed: Gateway API, "not yet in the data plane".
+FALSE_SAYS: dict[str, str] = {"Programmed": PROGRESSING, "Healthy": DEGRADED}
 
 #: A reason of "under way" with a message that begins so has failed and is tried again.
 FAILED_BEGINNINGS = ("error", "failed", "failure", "cannot", "could not", "unable", "invalid", "fatal", "rejected")
@@ -185,7 +126,9 @@ STATE_FIELDS = _words(
     """phase state status currentstate currentphase currentstatus health healthstatus overallstatus overallstate
     clusterstatus clusterstate clusterphase lifecyclestate provisioningstate operationalstate reconcilestatus
     reconciliationstate printablestatus compliant compliance condition result jobstatus deploymentstatus deploymentstate
-    deploystatus installstatus installationstatus installationphase syncstatus syncstate stage robustness"""
+    deploystatus statename validation verdict
+    installstatus installationstatus installationphase syncstatus syncstate stage
+    robustness"""
 )
 
 #: Other fields whose name ends so hold such a word as well (PostgresClusterStatus, preDeploymentStatus) ...
@@ -232,6 +175,7 @@ STATES: dict[str, str] = {
     "terminated": DEGRADED,
     "inprogress": PROGRESSING,
     "restored": HEALTHY,
+    "targetready": PROGRESSING,
     "true": HEALTHY,
     "false": PROGRESSING,
 }
@@ -239,7 +183,8 @@ STATES: dict[str, str] = {
 #: Kinds that run once and end (by the end of the kind's name): for them `Running` is under way, not healthy.
 RUNS_TO_COMPLETION = (
     "Run", "Job", "Task", "Workflow", "Backup", "Restore", "Migration", "Operation", "Request", "Experiment", "Test",
-    "Action", "Snapshot", "Import", "Export", "Build", "Copy", "Upgrade",
+    "Action", "Snapshot", "Import", "Export", "Build", "Copy", "Upgrade", "Promotion", "Maintenance", "Upload",
+    "Download", "Trial", "Command", "Execution", "Benchmark", "Scan",
 )  # fmt: skip
 
 #: Truth values of status: field -> (what True says, what False says).
@@ -249,26 +194,50 @@ FLAGS: dict[str, tuple[str | None, str | None]] = {
     "readyToUse": (HEALTHY, PROGRESSING),
     "available": (HEALTHY, PROGRESSING),
     "healthy": (HEALTHY, DEGRADED),
+    "isHealthy": (HEALTHY, DEGRADED),
     "valid": (HEALTHY, DEGRADED),
+    "isValid": (HEALTHY, DEGRADED),
+    "success": (HEALTHY, DEGRADED),
+    "connected": (HEALTHY, DEGRADED),
+    "reachable": (HEALTHY, DEGRADED),
     "succeeded": (HEALTHY, None),
+    "running": (HEALTHY, None),
+    "active": (HEALTHY, None),
+    "finished": (HEALTHY, None),
     "synced": (HEALTHY, PROGRESSING),
     "applied": (HEALTHY, PROGRESSING),
+    "created": (HEALTHY, PROGRESSING),
+    "deployed": (HEALTHY, PROGRESSING),
+    "reconciled": (HEALTHY, PROGRESSING),
+    "registered": (HEALTHY, PROGRESSING),
     "initialized": (HEALTHY, PROGRESSING),
     "installed": (HEALTHY, PROGRESSING),
     "provisioned": (HEALTHY, PROGRESSING),
     "completed": (HEALTHY, PROGRESSING),
+    "done": (HEALTHY, PROGRESSING),
     "failed": (DEGRADED, None),
     "degraded": (DEGRADED, None),
     "stalled": (DEGRADED, None),
     "paused": (SUSPENDED, None),
     "suspended": (SUSPENDED, None),
+    "hibernating": (SUSPENDED, None),
 }
 
-#: Fields of status that hold what went wrong; anything but an empty value there is a failure.
+#: Of these, the ones that are read in objects about a part as well (health.healthy, summary.ready).
+PART_FLAGS = _words("ready isReady available healthy isHealthy valid connected reachable")
+
+#: A field of status whose name (in lower case) ends so holds what went wrong; anything but an empty value is a failure.
 #: failureReason and failureMessage: Cluster API, "terminal, and likely to need a person".
-FAILURE_FIELDS = (
-    "error", "errors", "errorMessage", "errorDescription", "failureReason", "failureMessage", "validationErrors",
+FAILURE_ENDINGS = (
+    "error", "errors", "errormessage", "errormsg", "errmsg", "errordescription", "errorreason", "failurereason",
+    "failuremessage", "failures", "problems",
 )  # fmt: skip
+
+#: Values with which such a field says that nothing went wrong.
+NO_FAILURE = _words("none no nil null false ok success - n/a 0 noerror")
+
+#: Fields about the last attempt; asked only where nothing else speaks.
+LAST_ERRORS = ("lastError", "lastErrors", "lastErrorMessage")
 
 #: Fields of spec with which a person stops the controller; True means Suspended.
 SUSPEND_FIELDS = ("suspend", "suspended", "paused", "pause", "hibernate")
@@ -296,10 +265,22 @@ COUNTS: tuple[tuple[str, str], ...] = (
     ("expectedNodes", "availableNodes"),
     ("matchedPods", "readyPods"),
     ("matchedPods", "updatedPods"),
+    ("pods", "readyPods"),
+    ("desiredReplicas", "availableReplicas"),
+    ("desiredWorkerReplicas", "readyWorkerReplicas"),
+    ("desiredReady", "ready"),
+    ("desired", "ready"),
+    ("total", "ready"),
+    ("count", "availableNodes"),
+    ("machineCount", "readyMachineCount"),
+    ("desiredNodesRealized", "currentNodesRealized"),
 )
 
+#: A text such as `2/3` in a field with one of these words in its name (componentsReady, statusReplicas) is a count too.
+COUNT_WORDS = ("ready", "replicas", "available", "healthy")
+
 #: Objects one level down in status that hold conditions of their own and speak for the whole.
-CONDITION_HOLDERS = ("conditionedStatus", "status", "resourceStatus")
+CONDITION_HOLDERS = ("conditionedStatus", "status", "resourceStatus", "v1beta2")
 
 #: Fields of the items of other lists in status that hold a word about the item (environments[].phase).
 ITEM_STATE_FIELDS = ("phase", "state", "status", "health", "healthStatus")
@@ -321,53 +302,3 @@ NOT_ITEM_LISTS = (
 
 #: Lists in status whose items have conditions (or a state) of their own; the worst of the current ones counts.
 CONDITION_LISTS = ("listeners", "parents", "ancestors", "ingress")
-
-#: Groups that Kubernetes itself serves. A kind of these without a rule has no health.
-BUILTIN_GROUPS = _words(
-    """apps batch autoscaling policy extensions networking.k8s.io rbac.authorization.k8s.io storage.k8s.io
-    admissionregistration.k8s.io apiextensions.k8s.io apiregistration.k8s.io authentication.k8s.io
-    authorization.k8s.io certificates.k8s.io coordination.k8s.io discovery.k8s.io events.k8s.io
-    flowcontrol.apiserver.k8s.io node.k8s.io scheduling.k8s.io resource.k8s.io internal.apiserver.k8s.io
-    storagemigration.k8s.io metrics.k8s.io"""
-) | {""}
-
-#: Third-party kinds that never have a status, by their own API: `*` stands for a whole group.
-#: Any other object without one is taken to be new, so that a wave waits for its controller's first word.
-WITHOUT_STATUS: dict[str, frozenset[str]] = {
-    "argoproj.io": _words(
-        "AppProject WorkflowTemplate ClusterWorkflowTemplate AnalysisTemplate ClusterAnalysisTemplate"
-    ),
-    "monitoring.coreos.com": _words("PrometheusRule ServiceMonitor PodMonitor Probe ScrapeConfig AlertmanagerConfig"),
-    "networking.istio.io": _words("*"),
-    "apiextensions.crossplane.io": _words("Composition CompositionRevision EnvironmentConfig"),
-    "pkg.crossplane.io": _words("DeploymentRuntimeConfig ControllerConfig ImageConfig"),
-    "wgpolicyk8s.io": _words("*"),
-    "security.istio.io": _words("*"),
-    "telemetry.istio.io": _words("*"),
-    "extensions.istio.io": _words("*"),
-    "traefik.io": _words("*"),
-    "traefik.containo.us": _words("*"),
-    "cilium.io": _words(
-        "CiliumNetworkPolicy CiliumClusterwideNetworkPolicy CiliumLoadBalancerIPPool CiliumEnvoyConfig"
-    ),
-    "crd.projectcalico.org": _words("*"),
-    "projectcalico.org": _words("*"),
-    "metallb.io": _words("IPAddressPool L2Advertisement BGPAdvertisement BGPPeer BFDProfile Community"),
-    "notification.toolkit.fluxcd.io": _words("Alert Provider"),
-    "tekton.dev": _words("Pipeline Task ClusterTask"),
-    "triggers.tekton.dev": _words("Trigger TriggerBinding TriggerTemplate ClusterTriggerBinding"),
-    "kustomize.config.k8s.io": _words("*"),
-    "linkerd.io": _words("ServiceProfile"),
-    "policy.linkerd.io": _words("Server ServerAuthorization AuthorizationPolicy MeshTLSAuthentication"),
-    "config.gatekeeper.sh": _words("Config"),
-    "externaldns.k8s.io": _words("DNSEndpoint"),
-    "secrets-store.csi.x-k8s.io": _words("SecretProviderClass"),
-    "snapshot.storage.k8s.io": _words("VolumeSnapshotClass"),
-    "crd.k8s.amazonaws.com": _words("ENIConfig"),
-    "keda.sh": _words("TriggerAuthentication ClusterTriggerAuthentication"),
-    "gateway.networking.k8s.io": _words("ReferenceGrant"),
-    "jenkins.io": _words("*"),
-    "k8s.cni.cncf.io": _words("NetworkAttachmentDefinition"),
-    "velero.io": _words("VolumeSnapshotLocation"),
-    "*": _words("ProviderConfig ClusterProviderConfig ProviderConfigUsage StoreConfig"),
-}

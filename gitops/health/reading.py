@@ -22,6 +22,17 @@ def integer(value: Any) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
+def whole_number(value: Any) -> int | None:
+    """A whole number, also one written as text; None for anything else."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    if isinstance(value, str) and len(value) < 19 and value.isdecimal():
+        return int(value)
+    return None
+
+
 def conditions(obj: Mapping[str, Any]) -> list[dict[str, Any]]:
     """status.conditions."""
     items = section(obj, "status").get("conditions")

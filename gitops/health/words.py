@@ -1,16 +1,16 @@
-"""What a word or a short text of a status says about health, by the tables in `facts`."""
+"""What a word or a short text of a status says about health, by the tables in `vocabulary`."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
 
-from gitops.health import facts
+from gitops.health import vocabulary
 from gitops.model.health import DEGRADED, HEALTHY, PROGRESSING
 
 _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
-_MEANING = {word: meaning for meaning, words in facts.WORDS.items() for word in words}
-_PHRASES = tuple((f" {phrase} ", meaning) for phrase, meaning in facts.PHRASES.items())
+_MEANING = {word: meaning for meaning, words in vocabulary.WORDS.items() for word in words}
+_PHRASES = tuple((f" {phrase} ", meaning) for phrase, meaning in vocabulary.PHRASES.items())
 _LONGEST = 160
 
 
@@ -30,25 +30,30 @@ def _meaning(text: str) -> str | None:
     negation: str | None = None
     for word in words:
         meaning = _word(word)
-        if word in facts.NEGATIONS:
-            negation = facts.NEGATIONS[word]
+        if word in vocabulary.NEGATIONS:
+            negation = vocabulary.NEGATIONS[word]
             continue
         if meaning is not None:
             if negation:
                 found.add(negation if meaning == HEALTHY else HEALTHY)
             else:
                 found.add(meaning)
-        negation = None
-    return next((word for word in facts.PRECEDENCE if word in found), None)
+            negation = None
+    if words and words[-1] in vocabulary.ENDS and HEALTHY in found and found <= {HEALTHY, PROGRESSING}:
+        return HEALTHY
+    return next((word for word in vocabulary.PRECEDENCE if word in found), None)
 
 
 def _word(word: str) -> str | None:
     known = _MEANING.get(word)
-    if known is not None or word in facts.NOT_STATES:
+    if known is not None or word in vocabulary.NOT_STATES:
         return known
-    return next(
-        (meaning for ending, meaning in facts.ENDINGS if word.endswith(ending) and len(word) > len(ending) + 2), None
-    )
+    for ending, meaning in vocabulary.ENDINGS:
+        if word.endswith(ending) and len(word) > len(ending) + 2:
+            if meaning == HEALTHY:
+                return next((turned for beginning, turned in vocabulary.TURNED if word.startswith(beginning)), meaning)
+            return meaning
+    return None
 
 
 def meaning_of(text: str) -> str | None:
@@ -57,14 +62,20 @@ def meaning_of(text: str) -> str | None:
 
 
 @lru_cache(maxsize=2048)
+def type_words(name: str) -> list[str]:
+    """The words of a condition type, without the domain before it (secrets.example.com/Synced)."""
+    return tokens(name.rpartition("/")[2])
+
+
+@lru_cache(maxsize=2048)
 def meaning_of_type(name: str) -> str | None:
     """What a condition type says where it is True: its last word decides (InstallSucceeded), a bad word always."""
-    words = tokens(name)
+    words = type_words(name)
     meanings = [HEALTHY if (found := _word(word)) == PROGRESSING and word.endswith("ed") else found for word in words]
     if DEGRADED in meanings:
-        return DEGRADED
+        return HEALTHY if words[0] in ("no", "non") else DEGRADED
     if words[:1] and words[0] in ("not", "un", "non"):
         return DEGRADED
-    if words[-3:] == ["up", "to", "date"]:
+    if words[-3:] == ["up", "to", "date"] or words[:2] == ["ready", "to"]:
         return HEALTHY
     return next((meaning for meaning in reversed(meanings) if meaning), None)

@@ -1,0 +1,229 @@
+"""What the other fields of a status say about health: words of state, truth values, errors, counts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+
+from gitops.health import facts, vocabulary
+from gitops.health.conditions import MAX_ITEMS, Evidence, failed
+from gitops.health.reading import whole_number
+from gitops.health.words import meaning_of, tokens
+from gitops.model.health import DEGRADED, HEALTHY, PROGRESSING
+
+_FRACTION = re.compile(r"([0-9]{1,9}) ?/ ?([0-9]{1,9})")
+
+
+def runs_to_completion(kind: str) -> bool:
+    """Whether objects of the kind run once and end."""
+    return kind.endswith(facts.RUNS_TO_COMPLETION)
+
+
+def of_status(status: Mapping[str, Any], runs: bool, summed_up: bool) -> Iterator[Evidence]:
+    """The evidence of words, truth values and errors.
+
+    Where a condition sums up the whole, what fields with other names than the usual ones tell of progress (of a step,
+    of another's work) is left out.
+    """
+    for field, value in islice(status.items(), MAX_ITEMS):
+        if isinstance(value, bool):
+            yield from _flag(field, value, status)
+        elif not value:
+            continue
+        elif _is_failure(field):
+            yield from _failure(field, value)
+        elif isinstance(value, str):
+            if field in facts.FLAGS and value.lower() in ("true", "false"):
+                yield from _flag(field, value.lower() == "true", status)
+            elif _is_state_field(field):
+                yield from _word(field, value, runs, summed_up, status)
+            else:
+                yield from _fraction(field, value)
+        elif isinstance(value, dict) and _is_state_object(field):
+            yield from _inside(field, value, runs)
+        elif isinstance(value, list) and _is_item_list(field):
+            yield from _items(field, value, runs)
+
+
+def of_parts(status: Mapping[str, Any], runs: bool) -> Iterator[Evidence]:
+    """The evidence one level down, in objects about a part (cluster.status, postgres.ready of postgres.size)."""
+    for field, value in islice(status.items(), MAX_ITEMS):
+        if isinstance(value, dict) and value and _is_part(field):
+            for name, inner in islice(value.items(), MAX_ITEMS):
+                if isinstance(inner, str) and inner:
+                    if name in facts.ITEM_STATE_FIELDS:
+                        yield from _known_word(f"{field}.{name}", inner, runs)
+                    else:
+                        yield from _fraction(name, inner)
+                elif isinstance(inner, bool) and name in facts.PART_FLAGS:
+                    yield from _flag(name, inner, value)
+            yield from counts(value, {})
+
+
+def last_resort(status: Mapping[str, Any]) -> Iterator[Evidence]:
+    """What is asked where nothing else speaks: status.reason, an error of the last attempt."""
+    reason, message = status.get("reason"), status.get("message")
+    if isinstance(reason, str) and reason and (says := meaning_of(reason)):
+        yield says, message if isinstance(message, str) and message else reason
+    for field in facts.LAST_ERRORS:
+        if status.get(field):
+            yield DEGRADED, f"{field} is not empty"
+
+
+def state(word: str, runs: bool) -> Evidence:
+    """What the word of a phase says; a word that nobody knows is a step on the way."""
+    return _state(word[:120], runs) or PROGRESSING, word[:120]
+
+
+@lru_cache(maxsize=4096)
+def _state(shown: str, runs: bool) -> str | None:
+    words = tokens(shown)
+    says = facts.STATES.get("".join(words)) or meaning_of(shown)
+    if says == HEALTHY and runs and not facts.NOT_OVER.isdisjoint(words) and words[-1] not in vocabulary.ENDS:
+        return PROGRESSING
+    if says == HEALTHY and words[0] == "running" and len(words) == 2 and meaning_of(words[1]) is None:
+        return PROGRESSING
+    return says
+
+
+def _word(field: str, value: str, runs: bool, summed_up: bool, status: Mapping[str, Any]) -> Iterator[Evidence]:
+    says, shown = state(value, runs)
+    if says == PROGRESSING:
+        if summed_up and field.lower() not in facts.STATE_FIELDS:
+            return
+        message = status.get("message")
+        if isinstance(message, str) and failed(message):
+            yield DEGRADED, message
+            return
+    yield says, f"{field} is {shown}"
+
+
+def _known_word(field: str, value: str, runs: bool) -> Iterator[Evidence]:
+    if says := _state(value[:120], runs):
+        yield says, f"{field} is {value[:120]}"
+
+
+def _flag(field: str, value: bool, status: Mapping[str, Any]) -> Iterator[Evidence]:
+    flag = facts.FLAGS.get(field)
+    says = flag[0 if value else 1] if flag else DEGRADED if value and _is_failure(field) else None
+    if says == PROGRESSING:
+        message = status.get("message")
+        if isinstance(message, str) and message and (failed(message) or meaning_of(message) == DEGRADED):
+            yield DEGRADED, message
+            return
+    if says:
+        yield says, f"{field} is {str(value).lower()}"
+
+
+def _failure(field: str, value: Any) -> Iterator[Evidence]:
+    """What went wrong, as text, list, or an object with texts in it."""
+    if isinstance(value, str):
+        if value.strip().lower() not in facts.NO_FAILURE:
+            yield DEGRADED, value
+    elif not isinstance(value, dict):
+        yield DEGRADED, f"{field} is not empty"
+    elif any(value.values()):
+        yield DEGRADED, str(value.get("message") or f"{field} is not empty")
+
+
+def _items(field: str, items: list[Any], runs: bool) -> Iterator[Evidence]:
+    """What a list's items say, as far as it is no good news: that of the whole is elsewhere."""
+    for item in items[:MAX_ITEMS]:
+        if not isinstance(item, dict):
+            continue
+        for name in facts.ITEM_STATE_FIELDS:
+            word = item.get(name)
+            if isinstance(word, str) and word and (says := _state(word[:120], runs)) in (DEGRADED, PROGRESSING):
+                yield says, f"{field}: {name} is {word[:120]}"
+        for name in ("error", "errors"):
+            if told := item.get(name):
+                yield from _failure(name, told)
+        for says, why in counts(item, {}):
+            if says == PROGRESSING:
+                yield says, f"{field}: {why}"
+
+
+def _inside(field: str, value: Mapping[str, Any], runs: bool) -> Iterator[Evidence]:
+    """A state one level down (jobStatus.state), or two where the first maps reporters (statuses.<name>.state)."""
+    for name, inner in islice(value.items(), MAX_ITEMS):
+        if isinstance(inner, str) and inner:
+            if _is_state_field(name):
+                says, shown = state(inner, runs)
+                yield says, f"{field}.{name} is {shown}"
+            elif _is_failure(name):
+                yield from _failure(name, inner)
+            else:
+                yield from _fraction(name, inner)
+        elif isinstance(inner, bool) and name in facts.PART_FLAGS:
+            yield from _flag(name, inner, value)
+        elif isinstance(inner, dict) and field == "statuses" and isinstance(word := inner.get("state"), str):
+            says, shown = state(word, runs)
+            yield says, f"{field}.{name}.state is {shown}"
+
+
+def _fraction(field: str, value: str) -> Iterator[Evidence]:
+    """`2/3` in a field such as componentsReady or statusReplicas."""
+    if len(value) <= 21 and value[0].isdigit() and _is_count(field) and (match := _FRACTION.fullmatch(value)):
+        well, wanted = int(match[1]), int(match[2])
+        yield (PROGRESSING if well < wanted else HEALTHY), f"{field} is {value}"
+
+
+def counts(status: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[Evidence]:
+    """How many are well of how many there are to be."""
+    for wanted_field, well_field in facts.COUNTS:
+        if well_field not in status:
+            continue
+        well = whole_number(status[well_field])
+        if well is None:
+            continue
+        wanted = whole_number(spec.get(wanted_field))
+        if wanted is None:
+            wanted = whole_number(status.get(wanted_field))
+        if wanted is None:
+            continue
+        yield (PROGRESSING if well < wanted else HEALTHY), f"{well_field} is {well} of {wanted}"
+
+
+@lru_cache(maxsize=2048)
+def _is_failure(field: str) -> bool:
+    name = field.lower()
+    return name.endswith(facts.FAILURE_ENDINGS) and not name.startswith(facts.NOT_STATE_BEGINNINGS)
+
+
+@lru_cache(maxsize=2048)
+def _is_item_list(field: str) -> bool:
+    name = field.lower()
+    return not any(word in name for word in facts.NOT_ITEM_LISTS)
+
+
+@lru_cache(maxsize=2048)
+def _is_state_field(field: str) -> bool:
+    name = field.lower()
+    if name.startswith(facts.NOT_STATE_BEGINNINGS):
+        return False
+    return name in facts.STATE_FIELDS or name.endswith(facts.STATE_ENDINGS)
+
+
+@lru_cache(maxsize=2048)
+def _is_state_object(field: str) -> bool:
+    name = field.lower()
+    return name in facts.STATE_OBJECTS or name.endswith(facts.STATE_OBJECT_ENDINGS) or _is_state_field(field)
+
+
+@lru_cache(maxsize=2048)
+def _is_part(field: str) -> bool:
+    name = field.lower()
+    return not (
+        name.startswith(facts.NOT_STATE_BEGINNINGS)
+        or _is_state_object(field)
+        or any(word in name for word in facts.NOT_ITEM_LISTS)
+    )
+
+
+@lru_cache(maxsize=2048)
+def _is_count(field: str) -> bool:
+    name = field.lower()
+    return any(word in name for word in facts.COUNT_WORDS)
