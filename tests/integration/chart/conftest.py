@@ -18,6 +18,7 @@ import pytest
 import yaml
 from redis import Redis
 
+from gitops.cli.local import install as install_crds
 from gitops.cluster import ClusterClient, Connection
 from gitops.model.objects import Manifest, Object, ObjectKey
 from testbed import build
@@ -47,9 +48,7 @@ def chart_cluster() -> Iterator[ControlPlane]:
     except build.GoMissingError as error:
         pytest.skip(str(error))
     with cluster:
-        crds = custom_resources()
-        cluster.kubectl("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump_all(crds))
-        cluster.kubectl("wait", "--for=condition=Established", "crd", "--all")
+        install_crds(ClusterClient(Connection.from_kubeconfig(cluster.kubeconfig)), "argocd", custom_resources())
         yield cluster
 
 
@@ -61,6 +60,7 @@ class Release:
     name: str
     cluster: ControlPlane
     client: ClusterClient
+    values: Object
     objects: list[Object]
     pods: Pods
     redis: RedisServer
@@ -137,7 +137,7 @@ def install(chart_cluster: ControlPlane) -> Iterator[Install]:
                     obj["metadata"].setdefault("namespace", name)
             chart_cluster.kubectl("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump_all(objects))
             pods = stack.enter_context(Pods(chart_cluster, name, objects))
-            release = Release(name, name, chart_cluster, client, objects, pods, redis)
+            release = Release(name, name, chart_cluster, client, given, objects, pods, redis)
             password(redis, release.secret("redis-password"), external.get("username", "default"))
             return release
 
