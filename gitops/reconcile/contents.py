@@ -92,12 +92,13 @@ class Contents:
         if (url, revision) not in self._files:
             check_any(self.projects, url)
             wanted = revision or "HEAD"
-            sha = self.refs.get(self.mirrors, url, self.set_id).require(wanted)
+            refs = self.refs.get(self.mirrors, url, self.set_id)
+            sha = refs.require(wanted)
             if len(sha) < _FULL_SHA:
                 sha = self.mirrors.ensure(url, sha)
             self.refs.state.refs.note(url, wanted, sha)
             if signers := list(self.signers):
-                self.mirrors.verify(url, sha, signers)
+                self.mirrors.verify(url, refs.annotated(wanted) or sha, signers)
             self.tracked[url, revision] = Tracked(url, wanted, sha)
             self._files[url, revision] = self.mirrors.files(url, sha)
         return self._files[url, revision]

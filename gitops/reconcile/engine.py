@@ -28,7 +28,7 @@ from gitops.reconcile.refs import RefsReader
 from gitops.reconcile.sources import Desires, Target
 from gitops.settings import Settings
 from gitops.source import Renderer
-from gitops.source.access import Bounds
+from gitops.source.access import Bounds, RemoteFiles
 from gitops.source.charts import ChartRepositories
 from gitops.source.git import Mirrors
 from gitops.source.options import limits_of, plugins_of, renderer_of
@@ -188,6 +188,9 @@ class Engine:
             ),
             charts=ChartRepositories(
                 root / "charts", config.repositories, allowed=allowed, project=project.name, bounds=bounds
+            ),
+            files=RemoteFiles(
+                root / "files", config.repositories, allowed=allowed, project=project.name, bounds=bounds
             ),
             renderer=self.renderer,
             refs=self.refs,

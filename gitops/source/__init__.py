@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Limits,
         PluginCommand,
         RemoteBase,
+        RemoteFile,
         Rendered,
         RenderRequest,
     )
@@ -30,6 +31,7 @@ __all__ = [
     "Limits",
     "PluginCommand",
     "RemoteBase",
+    "RemoteFile",
     "RenderRequest",
     "Rendered",
     "Renderer",
@@ -42,6 +44,7 @@ _HOME = {
     "Limits": "gitops.source.request",
     "PluginCommand": "gitops.source.request",
     "RemoteBase": "gitops.source.request",
+    "RemoteFile": "gitops.source.request",
     "RenderRequest": "gitops.source.request",
     "Rendered": "gitops.source.request",
     "Renderer": "gitops.source.renderer",

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,10 @@ from gitops.errors import InvalidSpecError, RenderError
 from gitops.model.application import Source
 from gitops.model.base import parse
 from gitops.source import failures
+from gitops.source.bringing import Bringing
 from gitops.source.git.tree import PathNotFound
 from gitops.source.render.overrides import merge_patch
-from gitops.source.request import ChartDependency, RemoteBase, Rendered, RenderRequest
+from gitops.source.request import Brought, ChartDependency, RemoteBase, RemoteFile, Rendered, RenderRequest
 from gitops.source.sandbox import confine
 from gitops.source.sandbox.channel import Channel, ChannelClosed, DeadlinePassed, FrameTooLarge
 from gitops.source.sandbox.process import RenderProcess
@@ -35,7 +36,7 @@ _MIB = 1 << 20
 #: Seconds that a render waits for its turn, and that the render process has to report an end.
 _QUEUE_SECONDS, _GRACE_SECONDS = 120.0, 5.0
 #: How often one render may ask for remote bases or charts, each time having found more of them.
-_ROUNDS = 8
+_ROUNDS = 12
 #: How much of a render's time a service may take.
 _SERVICE_SHARE = 1 / 3
 #: Seconds after which an unused service is ended, and its memory given back.
@@ -84,56 +85,32 @@ class Renderer:
         need: Callable[[str], None] = _all_there,
         *,
         need_ref: Callable[[str, str], None] | None = None,
-        remote: Callable[[RemoteBase], Path] | None = None,
+        remote: Callable[[RemoteBase], Brought] | None = None,
         charts: Callable[[ChartDependency], Path] | None = None,
+        files: Callable[[RemoteFile], Path] | None = None,
     ) -> Rendered:
         """Render one source.
 
         `need(path)` is called before a path outside the application's own is read, to materialise it in the checkout;
-        `need_ref(ref, path)` does the same for another source. `remote(base)` gives the root of a complete checkout of
-        the repository of a remote kustomize base, or raises; without it remote bases are refused. `charts(dependency)`
-        gives the local archive or folder of a chart dependency, or raises; without it a missing one is an error.
+        `need_ref(ref, path)` does the same for another source. `remote(base)` gives a checkout of the repository of a
+        remote kustomize base, or raises; without it remote bases are refused. `charts(dependency)` gives the local
+        archive or folder of a chart dependency, or raises; without it a missing one is an error. `files(file)` gives
+        the local copy of a file at a URL; without it such files are refused.
 
         Raises RenderError (bounds, tools, files), InvalidSpecError (the source spec), or what the callables raise.
         """
         started = time.monotonic()
-        remotes: dict[RemoteBase, str] = {}
-        archives: dict[str, str] = {}
+        bringing = Bringing(remote, charts, files)
         for _ in range(_ROUNDS):
-            run = _Run(self, request, need, need_ref, remotes, archives)
+            run = _Run(self, request, need, need_ref, bringing)
             try:
                 answer = run.once()
             finally:
                 run.close()
             if "retry" not in answer:
                 return run.rendered(answer["done"], (time.monotonic() - started) * 1000)
-            self._bring(answer, remote, remotes, charts, archives)
+            bringing.bring(answer["retry"], answer["items"])
         raise RenderError("the source's remote bases name further remote bases without end")
-
-    @staticmethod
-    def _bring(
-        answer: dict[str, Any],
-        remote: Callable[[RemoteBase], Path] | None,
-        remotes: dict[RemoteBase, str],
-        charts: Callable[[ChartDependency], Path] | None,
-        archives: dict[str, str],
-    ) -> None:
-        for item in answer["items"]:
-            if answer["retry"] == "remote":
-                if remote is None:
-                    raise RenderError(
-                        f"the remote base {item['url']} is not allowed here; use a base in the same repository"
-                    )
-                base = RemoteBase(str(item["url"]), str(item["repo_url"]), str(item["ref"]), str(item["path"]))
-                remotes[base] = str(remote(base))
-            else:
-                dependency = ChartDependency(item["name"], item["version"], item["repository"])
-                if charts is None:
-                    raise RenderError(
-                        f"the chart's dependency {dependency.name} {dependency.version} of {dependency.repository} "
-                        "is not in its charts folder; run helm dependency build and commit the result"
-                    )
-                archives[item["key"]] = str(charts(dependency))
 
     # --- the process ---
 
@@ -194,15 +171,13 @@ class _Run:
         request: RenderRequest,
         need: Callable[[str], None],
         need_ref: Callable[[str, str], None] | None,
-        remotes: Mapping[RemoteBase, str],
-        archives: Mapping[str, str],
+        bringing: Bringing,
     ) -> None:
         self.owner = owner
         self.request = request
         self.need = need
         self.need_ref = need_ref
-        self.remotes = remotes
-        self.archives = archives
+        self.bringing = bringing
         self.source = request.source
         self.deadline = 0.0
         self.status: socket.socket | None = None
@@ -266,9 +241,7 @@ class _Run:
         roots: list[str | Path] = [request.chart_dir or request.root, *request.refs.values()]
         tools = [self.owner._kubectl] if self.owner._kubectl else []
         plugins = [path for plugin in request.plugins.values() for path in plugin.readable]
-        return [
-            os.path.realpath(p) for p in (*roots, *self.remotes.values(), *self.archives.values(), *tools, *plugins)
-        ]
+        return [os.path.realpath(p) for p in (*roots, *self.bringing.readable, *tools, *plugins)]
 
     def _job(self) -> dict[str, Any]:
         request = self.request
@@ -287,20 +260,17 @@ class _Run:
             "disabled": sorted(request.disabled),
             "plugins": {name: asdict(plugin) for name, plugin in request.plugins.items()},
             "build_options": request.kustomize_build_options,
-            "remotes": {base.url: root for base, root in self.remotes.items()},
-            "charts": dict(self.archives),
+            "value_schemes": list(request.value_file_schemes),
+            **self.bringing.job(),
             **self.owner._tools(),
         }
 
     def _answer(self, message: dict[str, Any], process: RenderProcess) -> Any:
         try:
-            if "need" in message or "need_ref" in message:
+            if "need" in message or "need_ref" in message or "need_base" in message:
                 # What the commit does not have may be allowed to be missing: the render looks for itself.
                 with contextlib.suppress(PathNotFound):
-                    if "need" in message:
-                        self.need(str(message["need"]))
-                    elif self.need_ref:
-                        self.need_ref(str(message["need_ref"]), str(message["path"]))
+                    self._need(message)
                 return {"answer": True}
             if "override" in message:
                 return {"answer": self._override(message["override"])}
@@ -309,6 +279,14 @@ class _Run:
             assert self.channel
             self.channel.send({"abort": True})
             raise
+
+    def _need(self, message: dict[str, Any]) -> None:
+        if "need" in message:
+            self.need(str(message["need"]))
+        elif "need_base" in message:
+            self.bringing.need(str(message["need_base"]), str(message["path"]))
+        elif self.need_ref:
+            self.need_ref(str(message["need_ref"]), str(message["path"]))
 
     def _override(self, patches: list[Any]) -> dict[str, Any]:
         merged: Any = self.request.source.to_api()
@@ -372,7 +350,9 @@ class _Run:
             ms=ms,
             peak=float(done["peak"]),
             source=self.source,
-            remotes=tuple(self.remotes),
+            remotes={
+                base: frozenset(str(i) for i in done["base_inputs"].get(base.url, ())) for base in self.bringing.bases
+            },
         )
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from gitops.model.application import Source
 from gitops.model.objects import Object
@@ -98,6 +99,22 @@ class RemoteBase:
     path: str
 
 
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file at a URL that a source names: a Helm value file or file parameter, a resource of a kustomization."""
+
+    url: str
+
+
+class Brought(Protocol):
+    """The checkout of a remote base: `need(path)` materialises a path below `root`."""
+
+    @property
+    def root(self) -> Path: ...
+
+    def need(self, path: str) -> None: ...
+
+
 @dataclass(frozen=True)
 class RenderRequest:
     """One source to render.
@@ -127,6 +144,8 @@ class RenderRequest:
     plugins: Mapping[str, PluginCommand] = field(default_factory=dict)
     #: `kustomize.buildOptions` of argocd-cm.
     kustomize_build_options: str = ""
+    #: Schemes of value files at URLs (argocd-cm `helm.valuesFileSchemes`).
+    value_file_schemes: tuple[str, ...] = ("https", "http")
 
 
 @dataclass(frozen=True)
@@ -148,7 +167,7 @@ class Rendered:
     #: Milliseconds of wall time and peak MiB of the render's own process.
     ms: float
     peak: float
-    #: The bases of other repositories that went in; a branch among their refs may move.
-    remotes: tuple[RemoteBase, ...]
+    #: The bases of other repositories that went in, and what the render read in each.
+    remotes: Mapping[RemoteBase, frozenset[str]]
     #: The source as it was rendered, `.argocd-source.yaml` applied.
     source: Source

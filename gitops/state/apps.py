@@ -35,6 +35,21 @@ def spec_digest(obj: Object) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Outside:
+    """Something that went into a render from outside of its sources' own commits."""
+
+    #: "base": a kustomize base of another repository; "chart": a dependency by version range; "file": a file at a URL.
+    kind: str
+    url: str
+    #: What was asked for: a base's branch or tag, a chart's "name range"; "" for a file.
+    wanted: str
+    #: What it was: a commit, a version, a digest.
+    revision: str
+    #: A base's paths whose content decided the render.
+    inputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class DesiredState:
     """The outcome of an application's last fetch."""
 
@@ -47,6 +62,8 @@ class DesiredState:
     tracked: tuple[Tracked, ...] = ()
     #: For each source: the paths whose content decided the render, and the digest of their tree ids.
     inputs: tuple[tuple[str, ...], ...] = ()
+    #: What else decided it; its branches and ranges are among `tracked`.
+    outside: tuple[Outside, ...] = ()
     #: (condition type, sentence) of the failure.
     error: tuple[str, str] | None = None
     warnings: tuple[tuple[str, str], ...] = ()
@@ -66,6 +83,7 @@ class DesiredState:
             source_types=tuple(raw["source_types"]),
             tracked=tuple(Tracked(**t) for t in raw["tracked"]),
             inputs=tuple(tuple(paths) for paths in raw["inputs"]),
+            outside=tuple(Outside(**{**o, "inputs": tuple(o["inputs"])}) for o in raw.get("outside", ())),
             error=tuple(raw["error"]) if raw["error"] else None,
             warnings=tuple(tuple(w) for w in raw["warnings"]),
             failures=raw["failures"],

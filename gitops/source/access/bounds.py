@@ -33,14 +33,18 @@ class Bounds:
     #: Whether submodules are followed, and how many levels.
     submodules: bool = True
     submodule_depth: int = 5
-    #: Seconds that a chart repository's index is believed.
+    #: Seconds that a chart repository's index, or a file at a URL, is believed.
     index_seconds: float = 180.0
+    #: MiB of disk for files at URLs.
+    files_disk_mib: int = 256
+    #: Hosts with private addresses that files at URLs may come from; "*" is all of them.
+    private_hosts: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, settings: Settings) -> Bounds:
         """The operator's bounds."""
         return cls(
-            protocols=frozenset(p.strip() for p in settings.repo_protocols.split(",") if p.strip()),
+            protocols=_listed(settings.repo_protocols),
             git_config_file=settings.git_config_file,
             connect_seconds=settings.repo_connect_seconds,
             command_seconds=settings.repo_command_seconds,
@@ -53,4 +57,10 @@ class Bounds:
             submodules=settings.repo_submodules,
             submodule_depth=settings.repo_submodule_depth,
             index_seconds=settings.repo_index_seconds,
+            files_disk_mib=settings.repo_files_disk_mib,
+            private_hosts=_listed(settings.repo_private_hosts.lower()),
         )
+
+
+def _listed(text: str) -> frozenset[str]:
+    return frozenset(part.strip() for part in text.split(",") if part.strip())

@@ -6,7 +6,8 @@ import contextlib
 import os
 import ssl
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,14 +22,24 @@ _REDIRECTS = 5
 
 
 @contextlib.contextmanager
-def client(repository: Repository, config: RepositoryConfig, url: Url, bounds: Bounds) -> Iterator[httpx.Client]:
+def client(
+    repository: Repository,
+    config: RepositoryConfig,
+    url: Url,
+    bounds: Bounds,
+    wrap: Callable[[httpx.BaseTransport], httpx.BaseTransport] | None = None,
+) -> Iterator[httpx.Client]:
     """A client for one host, without authentication of its own; redirects are the caller's.
 
-    Raises RepositoryError where a certificate of the Secret or ConfigMap cannot be read.
+    `wrap` may put something between the client and the network; a proxy of the Secret is used in its place. Raises
+    RepositoryError where a certificate of the Secret or ConfigMap cannot be read.
     """
+    verify = _tls(repository, config, url)
+    proxy = repository.proxy if repository.proxy and not bypasses(repository.noProxy, url.host) else None
     transport = httpx.Client(
-        verify=_tls(repository, config, url),
-        proxy=repository.proxy if repository.proxy and not bypasses(repository.noProxy, url.host) else None,
+        verify=verify,
+        proxy=proxy,
+        transport=wrap(httpx.HTTPTransport(verify=verify)) if wrap and not proxy else None,
         timeout=httpx.Timeout(bounds.command_seconds, connect=bounds.connect_seconds),
         follow_redirects=False,
         trust_env=False,
@@ -43,9 +54,11 @@ def get(
 ) -> tuple[int, bytes, httpx.Headers]:
     """GET with up to five redirects; status, body (at most `bound_mib` MiB) and headers of the last answer.
 
-    `headers` go to the first host alone, and never from https to http. Raises RepositoryError (`what` names the thing).
+    `headers` go to the first host alone, and never from https to http. All of it may take as long as the client may
+    wait for one answer. Raises RepositoryError (`what` names the thing).
     """
     origin = urlsplit(address)
+    end = time.monotonic() + (http.timeout.read or 0.0)
     try:
         for _ in range(_REDIRECTS + 1):
             here = urlsplit(address)
@@ -62,6 +75,8 @@ def get(
                     body += chunk
                     if len(body) > bound_mib * MIB:
                         raise RepositoryError(f"{what} is larger than {bound_mib:g} MiB")
+                    if time.monotonic() > end:
+                        raise RepositoryError(f"{what} cannot be reached: it did not answer in time")
                 return answer.status_code, bytes(body), answer.headers
     except httpx.HTTPError as error:
         raise RepositoryError(f"{what} cannot be reached: {reason(error)}") from None

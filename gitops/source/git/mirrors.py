@@ -111,13 +111,14 @@ class Mirrors:
             return Checkout(entry, mirror, full, self, stack.pop_all())
 
     def verify(self, url: str, sha: str, key_ids: Iterable[str]) -> Signature:
-        """The commit's signature by one of the keys, each 16 or 40 hex digits (GPG) or `SHA256:…` (SSH).
+        """The signature of a commit, or of an annotated tag by its object id, by one of the keys.
 
-        Raises ComparisonError where there is no such signature.
+        Each key is 16 or 40 hex digits (GPG) or `SHA256:…` (SSH). Fetches what is missing. Raises ComparisonError where
+        there is no such signature, and as `ensure` does.
         """
         with self._mirror(url) as mirror:
-            full = self._ensured(mirror, sha)
-            return verify(mirror, full, tuple(key_ids), self.config.gpg_keys, self._root / "sessions")
+            self._ensured(mirror, sha)
+            return verify(mirror, sha, tuple(key_ids), self.config.gpg_keys, self._root / "sessions")
 
     # --- for this room ---
 

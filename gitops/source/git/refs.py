@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import orjson
 
@@ -21,12 +21,13 @@ class Refs:
     """The answer of one ls-remote.
 
     `names` maps full ref names to commit SHAs (annotated tags peeled), in the server's order; `head` is the branch that
-    HEAD names, "" if it is detached or the repository is empty.
+    HEAD names, "" if it is detached or the repository is empty. `tags` maps annotated tags to their own object ids.
     """
 
     url: str
     head: str
     names: Mapping[str, str]
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     def resolve(self, target_revision: str, tag_prefix: str = "") -> str | None:
         """The commit of a target revision (specs section 8, "ls-remote resolve"), None if there is none.
@@ -40,12 +41,25 @@ class Refs:
             return self.names.get("HEAD") or self.names.get(self.head)
         if is_sha(revision.lower()):
             return revision.lower()
-        if sha := self._by_constraint(revision, tag_prefix):
-            return sha
-        for name, sha in self.names.items():
-            if revision == name or revision == _short(name):
-                return sha
+        if name := self._name(revision, tag_prefix):
+            return self.names[name]
         return self._by_prefix(revision.lower())
+
+    def annotated(self, target_revision: str, tag_prefix: str = "") -> str:
+        """The object id of the annotated tag that a target revision means, "" where it means something else.
+
+        Such a tag's own signature is the one that counts, as in Argo CD.
+        """
+        revision = target_revision.strip()
+        if revision in ("", "HEAD") or is_sha(revision.lower()):
+            return ""
+        return self.tags.get(self._name(revision, tag_prefix), "")
+
+    def _name(self, revision: str, tag_prefix: str) -> str:
+        """The full name of the ref that a constraint, or a short or full name, means; "" where there is none."""
+        if name := self._by_constraint(revision, tag_prefix):
+            return name
+        return next((name for name in self.names if revision in (name, _short(name))), "")
 
     def require(self, target_revision: str, tag_prefix: str = "") -> str:
         """Like `resolve`. Raises RevisionError where there is none."""
@@ -59,16 +73,15 @@ class Refs:
             raise RevisionError(f"repository {self.url} has no {tags} that fits the version constraint {wanted!r}")
         raise RevisionError(f"unable to resolve {wanted!r}: repository {self.url} has no such branch, tag or commit")
 
-    def _by_constraint(self, revision: str, tag_prefix: str) -> str | None:
+    def _by_constraint(self, revision: str, tag_prefix: str) -> str:
         if parse_version(revision):  # a plain version is a tag's name, not a range
-            return None
+            return ""
         constraint = parse_constraint(revision)
         if not constraint:
-            return None
+            return ""
         start = "refs/tags/" + tag_prefix
-        tags = {name[len(start) :]: sha for name, sha in self.names.items() if name.startswith(start)}
-        best = constraint.highest(tags)
-        return tags[best] if best is not None else None
+        best = constraint.highest([name[len(start) :] for name in self.names if name.startswith(start)])
+        return start + best if best is not None else ""
 
     def _by_prefix(self, revision: str) -> str | None:
         if not _ABBREVIATED.fullmatch(revision):
@@ -80,13 +93,14 @@ class Refs:
 
     def to_json(self) -> bytes:
         """For keeping; `from_json` reads it."""
-        return orjson.dumps({"url": self.url, "head": self.head, "names": dict(self.names)})
+        found = {"url": self.url, "head": self.head, "names": dict(self.names), "tags": dict(self.tags)}
+        return orjson.dumps(found)
 
     @classmethod
     def from_json(cls, data: bytes) -> Refs:
         """What `to_json` wrote."""
         found = orjson.loads(data)
-        return cls(found["url"], found["head"], found["names"])
+        return cls(found["url"], found["head"], found["names"], found.get("tags") or {})
 
 
 def is_sha(text: str) -> bool:
@@ -101,7 +115,7 @@ def is_abbreviated(text: str) -> bool:
 
 def parse_refs(url: str, output: bytes) -> Refs:
     """Read `git ls-remote --symref`. Raises RepositoryError where it is something else, or endless."""
-    head, names = "", dict[str, str]()
+    head, names, tags = "", dict[str, str](), dict[str, str]()
     for line in filter(None, output.decode("utf-8", "surrogateescape").split("\n")):
         value, _, name = line.partition("\t")
         if value.startswith("ref: "):
@@ -109,10 +123,13 @@ def parse_refs(url: str, output: bytes) -> Refs:
         elif not is_sha(value):
             raise RepositoryError(f"repository {url} answers with something that is no list of refs")
         else:
-            names[name.removesuffix("^{}")] = value  # the peeled commit comes after its tag
+            if name.endswith("^{}"):  # the peeled commit comes after its tag
+                name = name.removesuffix("^{}")
+                tags[name] = names.get(name, "")
+            names[name] = value
     if len(names) > _MOST:
         raise RepositoryError(f"repository {url} has more than {_MOST:,} refs")
-    return Refs(url, head, names)
+    return Refs(url, head, names, tags)
 
 
 def _short(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Who signed a commit: GPG and SSH signatures, checked against nothing but the keys that are given."""
+"""Who signed a commit or tag: GPG and SSH signatures, checked against nothing but the keys that are given."""
 
 from __future__ import annotations
 
@@ -43,20 +43,36 @@ class Signature:
 
 
 def verify(mirror: Mirror, sha: str, key_ids: Sequence[str], keys: Mapping[str, str], temp: Path) -> Signature:
-    """The signature of a commit by one of `key_ids`, whose public keys are among `keys` (specs section 7,
-    signatureKeys).
+    """The signature of a commit or annotated tag by one of `key_ids`, whose public keys are among `keys` (specs
+    section 7, signatureKeys).
 
-    Raises ComparisonError where the commit is not signed, or not by one of them.
+    Raises ComparisonError where it is not signed, or not by one of them.
     """
-    what = f"commit {sha[:7]} of {mirror.where}"
-    result = mirror.runner.run(["cat-file", "commit", sha], git_dir=mirror.git_dir, max_out=_COMMIT_BYTES)
-    header = result.out.partition(b"\n\n")[0]
-    if b"\ngpgsig" not in header:
+    what, signature = _signed(mirror, sha)
+    if b"SIGNATURE-----" not in signature:
         raise ComparisonError(f"{what} is not signed, and its project demands a signature (signatureKeys)")
     with scratch(temp, _STALE) as folder:
-        if b"BEGIN SSH SIGNATURE" in header:
+        if b"BEGIN SSH SIGNATURE" in signature:
             return _verify_ssh(mirror, sha, key_ids, keys, folder, what)
         return _verify_gpg(mirror, sha, key_ids, keys, folder, what)
+
+
+def _signed(mirror: Mirror, sha: str) -> tuple[str, bytes]:
+    """What errors call the object, and the part of it where a signature would be."""
+    tag = mirror.runner.run(["cat-file", "tag", sha], git_dir=mirror.git_dir, max_out=_COMMIT_BYTES)
+    if tag.status == 0:
+        header, _, message = tag.out.partition(b"\n\n")
+        found = re.search(rb"^tag (.*)$", header, re.M)
+        name = found[1].decode("utf-8", "replace")[:200] if found else sha[:7]
+        return f"tag {name!r} of {mirror.where}", _last_block(b"\n" + message)
+    commit = mirror.runner.run(["cat-file", "commit", sha], git_dir=mirror.git_dir, max_out=_COMMIT_BYTES)
+    header = commit.out.partition(b"\n\n")[0]
+    return f"commit {sha[:7]} of {mirror.where}", header[header.find(b"\ngpgsig") :] if b"\ngpgsig" in header else b""
+
+
+def _last_block(text: bytes) -> bytes:
+    """What follows the last line of dashes that begins a block, where the signature of a tag is."""
+    return text[text.rfind(b"\n-----BEGIN ") :] if b"\n-----BEGIN " in text else b""
 
 
 def _verify_gpg(
@@ -121,7 +137,8 @@ def _git_verify(mirror: Mirror, sha: str, folder: Path, config: str, extra: dict
     path = folder / "gitconfig"
     path.write_text(CONFIG + config)
     runner = replace(mirror.runner, config=path, extra=extra)
-    result = runner.run(["verify-commit", "--raw", sha], git_dir=mirror.git_dir)
+    kind = mirror.runner.run(["cat-file", "-t", sha], git_dir=mirror.git_dir).out.decode().strip()
+    result = runner.run([f"verify-{kind}", "--raw", sha], git_dir=mirror.git_dir)
     return result.err
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from gitops.source.render import helm_files, helm_values
@@ -25,23 +25,50 @@ _TYPES = "templates/" + "z/" * 20 + "zz-types.yaml"
 def render(context: Context) -> Output:
     """Every object of the chart, its hooks and, unless skipped, its CRDs. Raises Refused, WrongSpec, Retry."""
     spec = context.source.get("helm") or {}
-    output = context.output()
     files = helm_files.gather(context.tree, context.path)
     chart = helm_files.metadata(files)
-    helm_files.add_dependencies(context, context.path, files, chart)
+    helm_files.add_dependencies(context, context.tree, context.path, files, chart)
     values = helm_values.gather(context, spec)
-    kube_version = spec.get("kubeVersion") or context.job["kube_version"]
-    _check(chart, kube_version)
     if spec.get("skipSchemaValidation"):
         files = {path: data for path, data in files.items() if posixpath.basename(path) != "values.schema.json"}
+    output = template(
+        context,
+        files,
+        chart,
+        values,
+        name=spec.get("releaseName") or _release(context),
+        namespace=spec.get("namespace") or context.env["ARGOCD_APP_NAMESPACE"] or "default",
+        kube_version=spec.get("kubeVersion") or context.job["kube_version"],
+        api_versions=spec.get("apiVersions") or context.job["api_versions"],
+        crds=not spec.get("skipCrds"),
+    )
+    if spec.get("skipTests"):
+        drop(output, is_test)
+    return output
+
+
+def template(
+    context: Context,
+    files: helm_files.Files,
+    chart: dict[str, Any],
+    values: Values,
+    *,
+    name: str,
+    namespace: str,
+    kube_version: str,
+    api_versions: list[str],
+    crds: bool,
+) -> Output:
+    """The objects of a chart whose files, dependencies included, are here; `name` is the release's. Raises Refused."""
+    _check(chart, kube_version)
     if types := _typed(values):
-        files[_TYPES] = types
+        files = {**files, _TYPES: types}
     options: dict[str, Any] = {
-        "name": spec.get("releaseName") or _release(context),
-        "namespace": spec.get("namespace") or context.env["ARGOCD_APP_NAMESPACE"] or "default",
+        "name": name,
+        "namespace": namespace,
         "is_install": True,
         "revision": 1,
-        "api_versions": _api_versions(spec.get("apiVersions") or context.job["api_versions"]),
+        "api_versions": _api_versions(api_versions),
     }
     if kube_version:
         options["kube_version"] = kube_version
@@ -51,21 +78,20 @@ def render(context: Context) -> Output:
             "archive": base64.b64encode(helm_files.pack(chart["name"], files)).decode(),
             "values": values,
             "options": options,
-            "crds": not spec.get("skipCrds"),
+            "crds": crds,
         },
     )
     if "error" in reply:
         raise Refused("helm: " + _sentence(str(reply["error"])))
+    output = context.output()
     for path, text in reply["crds"]:
         output.add_yaml(str(text).encode(), str(path).partition("/")[2] or str(path))
     for path in sorted(reply["files"]):
         text = str(reply["files"][path])
-        name = posixpath.basename(path)
-        if name.startswith("_") or name.endswith("NOTES.txt") or not text.strip():
+        file = posixpath.basename(path)
+        if file.startswith("_") or file.endswith("NOTES.txt") or not text.strip():
             continue
         output.add_yaml(text.encode(), path.partition("/")[2])
-    if spec.get("skipTests"):
-        _drop_tests(output)
     return output
 
 
@@ -127,11 +153,17 @@ def _literal(value: Any) -> str:
     return f"(int64 {int(value)})" if isinstance(value, Int) else json.dumps(value)
 
 
-def _drop_tests(output: Output) -> None:
+def is_test(events: set[str]) -> bool:
+    """Whether a hook's events make it a test."""
+    return bool(_TESTS & events)
+
+
+def drop(output: Output, unwanted: Callable[[set[str]], bool]) -> None:
+    """Take away the objects whose hook events are unwanted; what is no hook has none."""
     kept = [
         (obj, origin)
         for obj, origin in zip(output.objects, output.origins, strict=True)
-        if not _TESTS & {event.strip() for event in _hook(obj).split(",")}
+        if not unwanted({event.strip() for event in _hook(obj).split(",") if event.strip()})
     ]
     output.objects, output.origins = [obj for obj, _ in kept], [origin for _, origin in kept]
 

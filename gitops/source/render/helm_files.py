@@ -15,6 +15,7 @@ from gitops.source.render.context import Context
 from gitops.source.render.errors import Refused, Retry
 from gitops.source.render.globs import compile_glob
 from gitops.source.render.tree import Tree, normal, shown
+from gitops.source.semver import parse_constraint, parse_version
 
 #: Helm's own bound on one file of a chart.
 _FILE_LIMIT = 5 << 20
@@ -103,8 +104,8 @@ def _map(files: Files, name: str) -> dict[str, Any]:
     return value
 
 
-def add_dependencies(context: Context, folder: str, files: Files, chart: dict[str, Any]) -> None:
-    """Bring in the dependencies that the chart names and does not hold, as `helm dependency build` would.
+def add_dependencies(context: Context, tree: Tree, folder: str, files: Files, chart: dict[str, Any]) -> None:
+    """Bring in the dependencies that the chart of a folder names and does not hold, as `helm dependency build` would.
 
     Raises Retry naming what must be downloaded, Refused.
     """
@@ -116,12 +117,11 @@ def add_dependencies(context: Context, folder: str, files: Files, chart: dict[st
         name, repository = _text(entry["name"]), str(entry.get("repository") or "")
         if name in present(files):
             continue
-        if repository.startswith("file://"):
-            path = context.tree.join(folder, repository.removeprefix("file://"), f"the dependency {name}'s repository")
-            for inner, data in gather(context.tree, path).items():
-                files[f"charts/{name}/{inner}"] = data
-            continue
         version = locked.get(name, str(entry.get("version") or ""))
+        if repository.startswith("file://"):
+            path = tree.join(folder, repository.removeprefix("file://"), f"the dependency {name}'s repository")
+            _add_local(gather(tree, path), files, name, version)
+            continue
         if not repository:
             raise Refused(
                 f"the dependency {shown(name)} is missing in the chart's charts folder and names no repository"
@@ -134,6 +134,21 @@ def add_dependencies(context: Context, folder: str, files: Files, chart: dict[st
             _add(context, files, name, archive)
     if wanted:
         raise Retry("chart", wanted)
+
+
+def _add_local(dependency: Files, files: Files, name: str, version: str) -> None:
+    """Put a chart of the repository in its place, if its version is one that is asked for."""
+    own = str(metadata(dependency).get("version") or "")
+    constraint, parsed = parse_constraint(version), parse_version(own)
+    if constraint is None:
+        raise Refused(f"the dependency {shown(name)} has the version {shown(version)!r}, which is no version or range")
+    if parsed is None or not constraint.check(parsed):
+        raise Refused(
+            f"the dependency {shown(name)} is wanted in version {shown(version)}, "
+            f"and the chart at its repository is version {shown(own) or '(none)'}"
+        )
+    for inner, data in dependency.items():
+        files[f"charts/{name}/{inner}"] = data
 
 
 def _add(context: Context, files: Files, name: str, archive: str) -> None:

@@ -13,21 +13,22 @@ from gitops.source.render.globs import compile_glob
 from gitops.source.render.helm_set import SetError, Values, parse_into, typed
 from gitops.source.render.tree import Tree, normal, shown
 
-_FILE_LIMIT = 16 << 20
+FILE_LIMIT = 16 << 20
 _WILD = re.compile(r"[*?\[{]")
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _BARE_COMMA = re.compile(r"(?<!\\),")
 
 
 def gather(context: Context, spec: dict[str, Any]) -> Values:
-    """The values that a user of the chart gives it. Raises Refused, WrongSpec."""
+    """The values that a user of the chart gives it. Raises Refused, WrongSpec, Retry."""
+    context.bring_files(_urls(context, spec))
     values: Values = {}
     for tree, path in value_files(context, spec):
-        values = merge(values, _read(tree.read(path, _FILE_LIMIT), path))
+        values = merge(values, read(tree.read(path, FILE_LIMIT), path))
     if spec.get("valuesObject") is not None:
         values = merge(values, spec["valuesObject"])
     elif spec.get("values"):
-        values = merge(values, _read(spec["values"].encode(), "spec.source.helm.values"))
+        values = merge(values, read(spec["values"].encode(), "spec.source.helm.values"))
     _parameters(context, spec, values)
     return values
 
@@ -85,10 +86,30 @@ def _locate(context: Context, name: str, field: str) -> tuple[Tree, str]:
         raise WrongSpec(f"{where}: {shown(ref)} is neither the ref of a source of this application nor a variable")
     name = context.expand(name)
     if _URL.match(name):
-        raise WrongSpec(f"{where}: the remote file {shown(name)} is not supported; keep it in Git and use $ref")
+        return context.remote_file(name)
     if name.startswith("/"):
         return context.tree, context.tree.join(".", name.lstrip("/"), where)
     return context.tree, context.tree.join(context.path, name, where)
+
+
+def _urls(context: Context, spec: dict[str, Any]) -> list[str]:
+    """The value files and file parameters that are URLs of a permitted scheme. Raises WrongSpec for other schemes."""
+    given = [("valueFiles", name) for name in spec.get("valueFiles") or []]
+    given += [("fileParameters", entry.get("path") or "") for entry in spec.get("fileParameters") or []]
+    found = []
+    for field, name in given:
+        url = context.expand(name)
+        if not _URL.match(url):
+            continue
+        scheme = url.partition("://")[0].lower()
+        if scheme not in context.job["value_schemes"]:
+            permitted = ", ".join(context.job["value_schemes"]) or "none"
+            raise WrongSpec(
+                f"helm.{field}: {shown(url)} has the scheme {scheme}, which is not permitted; "
+                f"permitted are {permitted} (helm.valuesFileSchemes of argocd-cm)"
+            )
+        found.append(url)
+    return found
 
 
 def _parameters(context: Context, spec: dict[str, Any], values: Values) -> None:
@@ -104,7 +125,7 @@ def _parameters(context: Context, spec: dict[str, Any], values: Values) -> None:
             _set(f"{parameter['name']}={text}", values, convert, parameter["name"])
     for parameter in spec.get("fileParameters") or []:
         tree, path = _locate(context, parameter.get("path") or "", "fileParameters")
-        content = tree.read(path, _FILE_LIMIT).decode(errors="replace")
+        content = tree.read(path, FILE_LIMIT).decode(errors="replace")
         _set(f"{parameter['name']}=file", values, lambda _text, content=content: content, parameter["name"])
 
 
@@ -122,7 +143,8 @@ def _escape(value: str) -> str:
     return _BARE_COMMA.sub(r"\\,", value)
 
 
-def _read(data: bytes, name: str) -> Values:
+def read(data: bytes, name: str) -> Values:
+    """A file of values, `name` as errors have it. Raises Refused."""
     try:
         value = yamlread.load(yamlread.text_of(data))
     except yamlread.YamlError as error:

@@ -103,6 +103,7 @@ def run(job: dict[str, Any], ask: Callable[[dict[str, Any]], Any], temp: str) ->
         disabled=disabled,
         temp=temp,
         service=lambda name, request: ask({"service": name, "request": request}),
+        need_base=lambda url, p: ask({"need_base": url, "path": p}),
     )
     output = _render(kind, context)
     objects = _serialise(output, limits)
@@ -112,6 +113,9 @@ def run(job: dict[str, Any], ask: Callable[[dict[str, Any]], Any], temp: str) ->
         "source": source if overrides else None,
         "inputs": sorted({path, *(p for p in tree.inputs if not below(p, path))}),
         "ref_inputs": {name: sorted(t.inputs) for name, t in refs.items()},
+        "base_inputs": {
+            url: sorted(context.bases[root].inputs) for url, root in job["remotes"].items() if root in context.bases
+        },
         "warnings": output.warnings[:100],
         "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }

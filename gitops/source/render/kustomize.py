@@ -14,8 +14,9 @@ from gitops.source.render import kustomize_edit
 from gitops.source.render.context import Context
 from gitops.source.render.errors import Refused, WrongSpec
 from gitops.source.render.kustomize_files import Bundle
+from gitops.source.render.kustomize_helm import Charts
 from gitops.source.render.manifests import Output
-from gitops.source.render.tree import Tree, shown
+from gitops.source.render.tree import shown
 
 _MIB = 1 << 20
 #: Where the warm renderer sees the bundle.
@@ -34,14 +35,9 @@ def render(context: Context) -> Output:
         kustomize_edit.edit(kustomization, spec, context.env)
         _add_components(context, kustomization, spec)
 
-    need = context.tree
-    trees: dict[str, Tree] = {}
-
-    def remote_tree(root: str) -> Tree:
-        return trees.setdefault(root, Tree(root, need.budget, lambda _path: None))
-
     edits = any(value for key, value in spec.items() if key not in ("version", "kubeVersion", "apiVersions"))
-    bundle = Bundle(context.job["remotes"], options["restrict"], remote_tree)
+    charts = Charts(context, restrict=options["restrict"]) if options.pop("helm") else None
+    bundle = Bundle(context, root_only=options["restrict"], charts=charts)
     target = bundle.gather(context.tree, context.path, edit if edits else None)
     if context.job["kustomize"] == "service":
         _by_service(context, bundle, target, options, output)
@@ -69,7 +65,7 @@ def _add_components(context: Context, kustomization: dict[str, Any], spec: dict[
 
 def _options(text: str) -> dict[str, Any]:
     """`kustomize.buildOptions` as far as they change the result. Raises WrongSpec for what is not supported."""
-    options: dict[str, Any] = {"restrict": True, "reorder": ""}
+    options: dict[str, Any] = {"restrict": True, "reorder": "", "helm": False}
     words = shlex.split(text.replace("=", " "))
     while words:
         word = words.pop(0)
@@ -78,7 +74,9 @@ def _options(text: str) -> dict[str, Any]:
             options["restrict"] = value not in ("LoadRestrictionsNone", "none")
         elif word == "--reorder" and value in ("none", "legacy"):
             options["reorder"] = value
-        elif word not in ("--enable-helm", "--enable-managedby-label"):
+        elif word == "--enable-helm":
+            options["helm"] = value in ("", "true")
+        elif word != "--enable-managedby-label":
             raise WrongSpec(f"kustomize.buildOptions: {word} is not supported")
     return options
 

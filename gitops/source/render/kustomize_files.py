@@ -6,6 +6,7 @@ have yet, and refuses what leads out of the repository.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import posixpath
 import re
@@ -15,8 +16,11 @@ from typing import Any
 import orjson
 
 from gitops.source.render import yamlread
+from gitops.source.render.context import Context
 from gitops.source.render.detection import KUSTOMIZATIONS
 from gitops.source.render.errors import Refused, Retry
+from gitops.source.render.kustomize_helm import KIND as CHART_KIND
+from gitops.source.render.kustomize_helm import Charts
 from gitops.source.render.tree import Tree, below, normal, shown
 
 #: Lists of files, folders or remote bases; the last three may also hold YAML in place of a path.
@@ -36,23 +40,28 @@ _MAX_FOLDERS = 500
 class Bundle:
     """Files by path, as the builder sees them: the checkout's own paths, and `.remote/<n>/` for other repositories."""
 
-    def __init__(self, remotes: dict[str, str], root_only: bool, remote_tree: Callable[[str], Tree]) -> None:
+    def __init__(self, context: Context, *, root_only: bool, charts: Charts | None) -> None:
+        """`charts` renders `helmCharts`; None where that is off."""
         self.files: dict[str, bytes] = {}
-        self.warnings: list[str] = []
-        self._remotes = remotes
+        self.charts = charts
+        self._context = context
+        self._remotes: dict[str, str] = context.job["remotes"]
         self._root_only = root_only
-        self._remote_tree = remote_tree
         self._wanted: list[object] = []
+        self._urls: list[str] = []
         self._done: set[str] = set()
 
     def gather(self, tree: Tree, folder: str, edit: Callable[[dict[str, Any]], None] | None = None) -> str:
         """Take in the kustomization of `folder` and what it refers to; answers the folder's path in the bundle.
 
-        `edit` may change the kustomization itself. Raises Refused, or Retry naming remote bases to bring in.
+        `edit` may change the kustomization itself. Raises Refused, or Retry naming what is to be brought.
         """
         start = self._folder(tree, "", folder, edit)
         if self._wanted:
             raise Retry("remote", self._wanted)
+        self._context.bring_files(self._urls)
+        if self.charts and self.charts.wanted:
+            raise Retry("chart", self.charts.wanted)
         return start
 
     def _folder(self, tree: Tree, mount: str, folder: str, edit: Callable[[dict[str, Any]], None] | None = None) -> str:
@@ -88,10 +97,20 @@ class Bundle:
             self._wanted.append({"url": url, "repo_url": repository, "path": path, "ref": ref})
             return None
         mount = f".remote/{sorted(self._remotes).index(url)}"
-        tree = self._remote_tree(self._remotes[url])
+        tree = self._context.base(url)
         if not tree.is_dir(path):
             raise Refused(f"the remote base {shown(url)} has no folder {shown(path)}")
         return self._folder(tree, mount, path)
+
+    def remote_file(self, place: str, url: str) -> str:
+        """Take in a file at a URL; its name beside the kustomization in the folder `place` of the bundle."""
+        name = f".remote-{hashlib.sha256(url.encode()).hexdigest()[:16]}.yaml"
+        if url in self._context.job["files"]:
+            tree, file = self._context.remote_file(url)
+            self.files[posixpath.join(place, name)] = tree.read(file)
+        else:
+            self._urls.append(url)
+        return name
 
     def file(self, tree: Tree, mount: str, folder: str, path: str, where: str) -> None:
         """Take in one file; what is not there is left for the builder to speak of."""
@@ -112,9 +131,8 @@ class _Walker:
         self.bundle, self.tree, self.mount, self.folder, self.where = bundle, tree, mount, folder, where
         self.changed = False
 
-    def walk(self, data: dict[str, Any]) -> None:  # noqa: PLR0912  (a list of fields)
-        if data.get("helmCharts") or data.get("helmChartInflationGenerator"):
-            raise Refused(f"{self.where}: helmCharts are not supported; use the chart as a source of its own")
+    def walk(self, data: dict[str, Any]) -> None:
+        charts = self._charts(data)
         for field in _BASES:
             entries = self._list(data, field)
             for index, entry in enumerate(entries):
@@ -123,23 +141,65 @@ class _Walker:
         for field in _PLUGINS:
             for entry in self._list(data, field):
                 self._plugin(entry, f"{self.where}, {field}")
-        for field in _FILES:
-            for entry in self._list(data, field):
-                self._file(entry, field)
-        for entry in self._list(data, "patchesStrategicMerge"):
-            if isinstance(entry, str) and "\n" not in entry:
-                self._file(entry, "patchesStrategicMerge")
+        for field in (*_FILES, "patchesStrategicMerge"):
+            self._files(self._list(data, field), field)
         for field in _WITH_PATH:
             for entry in self._list(data, field):
-                if isinstance(entry, dict):
-                    self._file(entry.get("path"), field)
-        openapi = data.get("openapi")
-        if isinstance(openapi, dict):
-            self._file(openapi.get("path"), "openapi")
+                self._path_of(entry, field)
+        self._path_of(data.get("openapi"), "openapi")
         for field in _GENERATORS:
             for entry in self._list(data, field):
                 if isinstance(entry, dict):
                     self._generator(entry, field)
+        for number, (chart, home) in enumerate(charts):
+            self._inflate(data, number, chart, home)
+
+    def _charts(self, data: dict[str, Any]) -> list[tuple[Any, str]]:
+        """Take the charts out of a kustomization, those that generators name too: each with its folder of charts."""
+        home = _home(data.get("helmGlobals"))
+        found = [(entry, home) for entry in self._list(data, "helmCharts")]
+        generators = self._list(data, "generators")
+        for entry in list(generators):
+            if charts := self._chart_generators(entry):
+                generators.remove(entry)
+                found += [(chart, _home(chart)) for chart in charts]
+        if (found or data.get("helmChartInflationGenerator")) and self.bundle.charts is None:
+            raise Refused(
+                f"{self.where}: helmCharts are switched off, as they are by default; add --enable-helm to "
+                "kustomize.buildOptions of argocd-cm, or use the chart as a source of its own"
+            )
+        if data.get("helmChartInflationGenerator"):
+            raise Refused(f"{self.where}: helmChartInflationGenerator is not supported; write helmCharts")
+        if found:
+            self.changed = True
+            data.pop("helmCharts", None)
+            data.pop("helmGlobals", None)
+        return found
+
+    def _chart_generators(self, entry: Any) -> list[dict[str, Any]]:
+        """The charts of an entry of generators that holds nothing else."""
+        if not isinstance(entry, str):
+            return []
+        text = entry.encode()
+        if "\n" not in entry:
+            path = self.tree.join(self.folder, entry, f"{self.where}, generators")
+            if not self.tree.is_file(path):
+                return []
+            text = self.tree.read(path)
+        try:
+            values = [document.value for document in yamlread.documents(text)]
+        except yamlread.YamlError:
+            return []
+        charts = [value for value in values if isinstance(value, dict) and value.get("kind") == CHART_KIND]
+        return charts if len(charts) == len(values) else []
+
+    def _inflate(self, data: dict[str, Any], number: int, chart: Any, home: str) -> None:
+        assert self.bundle.charts
+        text = self.bundle.charts.inflate(self.tree, self.folder, chart, home, f"{self.where}, helmCharts")
+        if text:
+            name = f".helm-{number}.yaml"
+            data["resources"] = [*(data.get("resources") or []), name]
+            self.bundle.files[normal(posixpath.join(self.mount, self.folder, name))] = text
 
     def _list(self, data: dict[str, Any], field: str) -> list[Any]:
         entries = data.get(field)
@@ -152,6 +212,8 @@ class _Walker:
     def _base(self, entry: str, where: str) -> str:
         if "\n" in entry:
             return entry
+        if _is_remote_file(entry):
+            return self._remote_file(entry)
         if _REMOTE.match(entry) or "?ref=" in entry:
             place = self.bundle.remote(entry)
             self.changed = True
@@ -202,19 +264,59 @@ class _Walker:
                     self.bundle.file(self.tree, self.mount, self.folder, path, where)
 
     def _generator(self, entry: dict[str, Any], field: str) -> None:
-        for path in entry.get("files") or []:
+        given = entry.get("files")
+        files: list[Any] = given if isinstance(given, list) else []
+        for index, path in enumerate(files):
             if isinstance(path, str):
-                self._file(path.partition("=")[2] or path, field)
-        for path in [*(entry.get("envs") or []), entry.get("env")]:
-            self._file(path, field)
+                key, equals, file = path.partition("=")
+                if _is_url(path) or not equals:
+                    key, file = posixpath.basename(path.partition("?")[0]), path
+                place = self._file(file, field)
+                if place != file:
+                    files[index] = f"{key}={place}"
+        if isinstance(entry.get("envs"), list):
+            self._files(entry["envs"], field)
+        if entry.get("env"):
+            entry["env"] = self._file(entry["env"], field)
 
-    def _file(self, path: Any, field: str) -> None:
-        if isinstance(path, str) and path:
-            if _REMOTE.match(path):
-                raise Refused(
-                    f"{self.where}, {field}: the remote file {shown(path)} is not supported; keep a copy of it"
-                )
-            self.bundle.file(self.tree, self.mount, self.folder, path, f"{self.where}, {field}")
+    def _files(self, entries: list[Any], field: str) -> None:
+        for index, entry in enumerate(entries):
+            if isinstance(entry, str) and "\n" not in entry:
+                entries[index] = self._file(entry, field)
+
+    def _path_of(self, entry: Any, field: str) -> None:
+        if isinstance(entry, dict) and entry.get("path"):
+            entry["path"] = self._file(entry["path"], field)
+
+    def _file(self, path: Any, field: str) -> Any:
+        """Take in a file; what the kustomization must call it."""
+        if not isinstance(path, str) or not path:
+            return path
+        if _is_url(path):
+            return self._remote_file(path)
+        if _REMOTE.match(path):
+            raise Refused(f"{self.where}, {field}: {shown(path)} is no file that can be fetched; keep a copy of it")
+        self.bundle.file(self.tree, self.mount, self.folder, path, f"{self.where}, {field}")
+        return path
+
+    def _remote_file(self, url: str) -> str:
+        self.changed = True
+        return self.bundle.remote_file(normal(posixpath.join(self.mount, self.folder)), url)
+
+
+def _is_url(text: str) -> bool:
+    return text.startswith(("https://", "http://"))
+
+
+def _is_remote_file(entry: str) -> bool:
+    """Whether an entry of resources is a file at a URL rather than a repository."""
+    path, _, query = entry.partition("?")
+    return _is_url(entry) and path.endswith((".yaml", ".yml", ".json")) and "ref=" not in query
+
+
+def _home(options: Any) -> str:
+    """`helmGlobals.chartHome`: the folder of local charts."""
+    return str((isinstance(options, dict) and options.get("chartHome")) or "charts")
 
 
 def yamlread_file(tree: Tree, name: str) -> dict[str, Any]:
@@ -249,6 +351,6 @@ def split_remote(url: str) -> tuple[str, str, str]:
     if not head and repository.startswith("github.com/"):
         head = "https://"
     if path.endswith((".yaml", ".yml", ".json")):
-        raise Refused(f"the remote file {shown(url)} is not supported; keep a copy of it in the repository")
+        raise Refused(f"the remote base {shown(url)} is a file, which is fetched by https only; name its folder")
     ref = options.get("ref") or options.get("version") or ""
     return head + repository, normal(path.strip("/")), ref

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,17 @@ def test_a_missing_component(renderer: Renderer, repo: Path) -> None:
     assert ours(renderer, repo, "base", components=["../none"], ignoreMissingComponents=True)
 
 
+@dataclass
+class Checked:
+    """A checkout that is complete, and what was asked of it."""
+
+    root: Path
+    needed: list[str]
+
+    def need(self, path: str) -> None:
+        self.needed.append(path)
+
+
 @pytest.mark.parametrize("which", ["renderer", "warm_renderer"])
 def test_remote_bases_come_through_the_caller(
     request: pytest.FixtureRequest, which: str, repo: Path, tmp_path: Path
@@ -165,14 +177,17 @@ def test_remote_bases_come_through_the_caller(
     url = "https://git.example.com/org/bases.git//base?ref=v1"
     (tmp_path / "kustomization.yaml").write_text(f"resources: ['{url}']\nnamePrefix: far-\n")
     asked: list[RemoteBase] = []
+    needed: list[str] = []
 
-    def remote(base: RemoteBase) -> Path:
+    def remote(base: RemoteBase) -> Checked:
         asked.append(base)
-        return repo
+        return Checked(repo, needed)
 
     source = Source(repoURL="x", path=".")
     rendered = renderer.render(RenderRequest(tmp_path, ".", source), remote=remote)
-    assert rendered.remotes == tuple(asked)
+    assert list(rendered.remotes) == asked
+    assert "base/kustomization.yaml" in rendered.remotes[asked[0]]
+    assert "base" in needed
     assert asked == [RemoteBase(url, "https://git.example.com/org/bases.git", "v1", "base")]
     assert "far-web" in [o["metadata"]["name"] for o in rendered.objects]
     with pytest.raises(GitOpsError, match="is not allowed here"):
