@@ -32,7 +32,8 @@ def serve(leader: Leader, clock: Clock) -> None:
         return ears.clusters() if isinstance(ears, Watcher) else []
 
     build_info("beat")
-    redis = connect(settings().redis_url.get_secret_value(), timeout=2.0)
+    # Prometheus gives a scrape 10 seconds: a Redis that is away must be told well within.
+    redis = connect(settings().redis_url.get_secret_value(), timeout=2.0, retries=0)
     REGISTRY.register(
         QueueCollector(
             redis,

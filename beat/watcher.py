@@ -14,6 +14,7 @@ from beat.applicationsets import ApplicationSetEars
 from beat.configuration import ConfigurationEars
 from beat.namespaces import watches_in
 from beat.objects import ObjectEars
+from beat.reach import Reach
 from gitops.cluster import ClusterClient, Watch, Watches
 from gitops.cluster.watch import Event
 from gitops.errors import GitOpsError
@@ -61,6 +62,7 @@ class Watcher:
         self._stopped = threading.Event()
         self._watches = Watches()
         self._threads: list[threading.Thread] = []
+        self._reach = Reach(clusters.by_server)
         self.applications = ApplicationEars(state)
         self.sets = ApplicationSetEars(state, settings.poll_interval)
         self.configuration = ConfigurationEars(state, control)
@@ -79,7 +81,8 @@ class Watcher:
         self._watches = Watches()
         self._followed = {}
         self._follow_control()
-        for name, target in (("watch", self._watches.run), ("kinds", self._follow_kinds)):
+        reach = partial(self._reach.run, lambda: list(self._followed), self._stopped)
+        for name, target in (("watch", self._watches.run), ("kinds", self._follow_kinds), ("reach", reach)):
             thread = threading.Thread(target=target, name=name, daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -96,12 +99,10 @@ class Watcher:
         """What the metrics show of the clusters that are followed."""
         found = []
         for server, followed in list(self._followed.items()):
-            try:
-                version, connected = self._clusters.by_server(server).discovery.server_version(), True
-            except GitOpsError:
-                version, connected = "", False
-            kinds = len(followed.watches)
-            found.append(ClusterSummary(server, server, version, connected, len(followed.ears), kinds))
+            answer = self._reach.of(server)
+            if answer:
+                kinds = len(followed.watches)
+                found.append(ClusterSummary(server, server, *answer, objects=len(followed.ears), kinds=kinds))
         return found
 
     # --- the control namespace ---

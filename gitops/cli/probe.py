@@ -24,5 +24,5 @@ def probe(part: Annotated[Part, typer.Argument(help="What runs in this container
     if part is Part.beat:
         probes.check_beat(settings().data_dir)
     else:
-        redis = connect(settings().redis_url.get_secret_value(), timeout=2.0)
+        redis = connect(settings().redis_url.get_secret_value(), timeout=2.0, retries=0)
         probes.check_worker(settings().data_dir, redis, settings().redis_prefix, settings().hard_time_limit)

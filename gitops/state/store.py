@@ -26,8 +26,11 @@ from gitops.state.seal import Seal
 from gitops.state.workers import Workers
 
 
-def connect(url: str, timeout: float = 30.0) -> redis.Redis:
-    """A client that notices a dead connection within `timeout` seconds and rides out a restart."""
+def connect(url: str, timeout: float = 30.0, *, retries: int = 5) -> redis.Redis:
+    """A client that notices a dead connection within `timeout` seconds and rides out a restart; not without `retries`.
+
+    Without them an answer or an error is there after `timeout` seconds at the most.
+    """
     return redis.Redis.from_url(
         url,
         socket_timeout=timeout,
@@ -35,7 +38,7 @@ def connect(url: str, timeout: float = 30.0) -> redis.Redis:
         socket_keepalive=True,
         health_check_interval=25,
         maint_notifications_config=MaintNotificationsConfig(enabled=False),
-        retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), 5),
+        retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), retries),
     )
 
 
