@@ -55,6 +55,9 @@ class Repository(BaseModel):
     gcpServiceAccountKey: str = Field("", repr=False)
     useAzureWorkloadIdentity: bool = False
     azureServicePrincipalClientId: str = ""
+    azureServicePrincipalClientSecret: str = Field("", repr=False)
+    azureServicePrincipalTenantId: str = ""
+    azureActiveDirectoryEndpoint: str = ""
     proxy: str = Field("", repr=False)
     noProxy: str = ""
     depth: int = 0

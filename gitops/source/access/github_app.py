@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import threading
 import time
-from collections import OrderedDict
 from datetime import datetime
 
 import httpx
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from gitops.errors import RepositoryError
 from gitops.model.credentials import Repository, RepositoryConfig
+from gitops.source.access import tokens
 from gitops.source.access.bounds import Bounds
 from gitops.source.access.http import client
 from gitops.source.access.urls import Url, parse_url
-
-#: Seconds before its end at which a token is no longer handed out.
-_MARGIN = 300.0
-_KEPT = 128
-_tokens: OrderedDict[tuple[str, str, str, int], tuple[str, float]] = OrderedDict()
-_lock = threading.Lock()
 
 
 def installation_token(repository: Repository, url: Url, config: RepositoryConfig, bounds: Bounds) -> str:
@@ -33,18 +22,8 @@ def installation_token(repository: Repository, url: Url, config: RepositoryConfi
     """
     base = (repository.githubAppEnterpriseBaseUrl or "https://api.github.com").rstrip("/")
     where = repository.githubAppInstallationID or url.path
-    cached = (base, repository.githubAppID, where, hash(repository.githubAppPrivateKey))
-    with _lock:
-        token, until = _tokens.get(cached, ("", 0.0))
-        if time.time() < until - _MARGIN:
-            _tokens.move_to_end(cached)
-            return token
-    token, until = _buy(repository, url, base, config, bounds)
-    with _lock:
-        _tokens[cached] = (token, until)
-        while len(_tokens) > _KEPT:
-            _tokens.popitem(last=False)
-    return token
+    key = ("github", base, repository.githubAppID, where, hash(repository.githubAppPrivateKey))
+    return tokens.kept(key, lambda: _buy(repository, url, base, config, bounds))
 
 
 def _buy(repository: Repository, url: Url, base: str, config: RepositoryConfig, bounds: Bounds) -> tuple[str, float]:
@@ -78,18 +57,7 @@ def _json(answer: httpx.Response, what: str) -> dict[str, str]:
 
 
 def _jwt(repository: Repository, what: str) -> str:
-    try:
-        key = serialization.load_pem_private_key(repository.githubAppPrivateKey.encode(), password=None)
-    except ValueError:
-        raise RepositoryError(f"{what}: githubAppPrivateKey is not a PEM private key") from None
-    if not isinstance(key, rsa.RSAPrivateKey):
-        raise RepositoryError(f"{what}: githubAppPrivateKey is not an RSA key")
     now = int(time.time())
     # A minute of clock difference on either side; GitHub takes at most ten.
     claims = {"iat": now - 60, "exp": now + 540, "iss": repository.githubAppID}
-    signed = ".".join(_encode(json.dumps(part).encode()) for part in ({"alg": "RS256", "typ": "JWT"}, claims))
-    return f"{signed}.{_encode(key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256()))}"
-
-
-def _encode(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+    return tokens.signed(claims, repository.githubAppPrivateKey, what=what, field="githubAppPrivateKey", headers={})

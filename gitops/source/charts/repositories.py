@@ -11,6 +11,7 @@ from typing import Self
 from gitops.errors import ProjectDenied, RevisionError
 from gitops.model.credentials import Repository, RepositoryConfig
 from gitops.source.access.bounds import Bounds
+from gitops.source.access.identity import with_token
 from gitops.source.access.lookup import repository_for
 from gitops.source.access.urls import Url, parse_url
 from gitops.source.charts.archive import unpack
@@ -113,7 +114,7 @@ class ChartRepositories:
                 f"chart repository {url.text} is not permitted in project {self._project or 'default'!r}; "
                 "add it to the project's sourceRepos"
             )
-        return url, repository
+        return url, with_token(repository, url, self._config, self._bounds)
 
     @staticmethod
     def _index_key(url: Url, repository: Repository) -> str:

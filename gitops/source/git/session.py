@@ -19,7 +19,7 @@ from urllib.parse import quote, urlsplit
 from gitops.errors import RepositoryError
 from gitops.model.credentials import Repository, RepositoryConfig
 from gitops.source.access.bounds import Bounds
-from gitops.source.access.github_app import installation_token
+from gitops.source.access.identity import with_token
 from gitops.source.access.lookup import repository_for, secrets_of
 from gitops.source.access.urls import Url, parse_url, scrub
 from gitops.source.disk import scratch
@@ -75,7 +75,9 @@ def session(root: Path, url: Url, config: RepositoryConfig, project: str, bounds
             if repository.proxy:
                 raise RepositoryError(f"repository {url.text}: a proxy is set, which ssh does not use; use https")
         elif address.scheme in ("http", "https"):
-            username, password = _basic(repository, url, config, bounds)
+            repository = with_token(repository, url, config, bounds)
+            secrets = secrets_of(repository, url)
+            username, password = _basic(repository, url)
             secrets += (password,) if password else ()
             lines += _http(folder, repository, config, address, username, password)
             if repository.noProxy:
@@ -150,15 +152,8 @@ def _operator(bounds: Bounds) -> list[str]:
     return [f"[include]\n\tpath = {_quote(str(bounds.git_config_file))}"] if bounds.git_config_file else []
 
 
-def _basic(repository: Repository, url: Url, config: RepositoryConfig, bounds: Bounds) -> tuple[str, str]:
-    """User name and password for https, of whatever kind the Secret holds."""
-    if repository.githubAppPrivateKey:
-        return "x-access-token", installation_token(repository, url, config, bounds)
-    for name in ("gcpServiceAccountKey", "useAzureWorkloadIdentity", "azureServicePrincipalClientId"):
-        if getattr(repository, name):
-            raise RepositoryError(
-                f"repository {url.text}: its Secret uses {name}, which is not supported; use a password or token"
-            )
+def _basic(repository: Repository, url: Url) -> tuple[str, str]:
+    """User name and password for https."""
     if repository.password and not repository.username:
         # As git itself: a token alone needs any user name.
         return url.user or "x-access-token", repository.password

@@ -289,12 +289,6 @@ def test_a_redirect_gets_no_credentials(make, web):
     assert all("authorization" not in request.headers for request in other.seen)
 
 
-def test_what_is_not_supported_says_so(make):
-    url = "https://dev.azure.com/o/p"
-    with pytest.raises(RepositoryError, match="useAzureWorkloadIdentity, which is not supported"):
-        make(Repository(url=url, useAzureWorkloadIdentity=True)).refs(url)
-
-
 def test_an_ssh_url_that_the_operator_leads_elsewhere(make, locked, tmp_path):
     """The Application says git@gitlab.com:…, the Secret too, and a local server answers."""
     config = tmp_path / "operator.gitconfig"
