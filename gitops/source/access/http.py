@@ -64,7 +64,7 @@ def get(
             here = urlsplit(address)
             same = (here.scheme, here.netloc) == (origin.scheme, origin.netloc)
             with http.stream("GET", address, headers=headers if same else _public(headers)) as answer:
-                if answer.is_redirect:
+                if answer.has_redirect_location:
                     address = str(answer.url.join(answer.headers["location"]))
                     target = urlsplit(address).scheme
                     if target not in ("https", origin.scheme):
@@ -80,6 +80,8 @@ def get(
                 return answer.status_code, bytes(body), answer.headers
     except httpx.HTTPError as error:
         raise RepositoryError(f"{what} cannot be reached: {reason(error)}") from None
+    except httpx.InvalidURL:
+        raise RepositoryError(f"{what}: the server redirects to what is no address") from None
     raise RepositoryError(f"{what}: more than {_REDIRECTS} redirects")
 
 
