@@ -365,3 +365,10 @@ class Application(ApiModel):
 def operation_state(app: Application) -> dict[str, Any]:
     """`status.operationState`, or an empty dict."""
     return app.status.get("operationState") or {}
+
+
+def repository_urls(obj: Object) -> set[str]:
+    """The repositories that an Application's CR names, as they are written there."""
+    spec = obj.get("spec") or {}
+    sources = [*(spec.get("sources") or ()), *([spec["source"]] if spec.get("source") else ())]
+    return {str(source.get("repoURL") or "") for source in sources} - {""}

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 
 import yaml
 
+from gitops.model.application import repository_urls
 from gitops.model.credentials import SECRET_TYPE, secret_data
 from gitops.model.names import IN_CLUSTER_NAME, IN_CLUSTER_SERVER
 from gitops.model.objects import Object, canonical, digest
@@ -124,9 +125,7 @@ def _touches(name: str, app: Object, config: ControlConfig) -> bool:
 def _reached(name: str, app: Object) -> set[str]:
     """The application's repositories that a part decides about."""
     what, _, rest = name.partition("|")
-    spec = app.get("spec") or {}
-    sources = [*(spec.get("sources") or ()), *([spec["source"]] if spec.get("source") else ())]
-    urls = {str(source.get("repoURL") or "") for source in sources} - {""}
+    urls = repository_urls(app)
     if what == "access":
         # Known hosts and certificates decide nothing for those who are in.
         failed = any(c.get("type") == "ComparisonError" for c in (app.get("status") or {}).get("conditions") or ())

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gitops.errors import GitOpsError
-from gitops.model.application import Application
+from gitops.model.application import Application, repository_urls
 from gitops.model.names import REFRESH, SKIP_RECONCILE
 from gitops.observe import logs
 from gitops.reconcile.refs import Waiting
@@ -56,7 +56,8 @@ def fetch(engine: Engine, app_id: str) -> None:
                 ms=round((time.monotonic() - begun) * 1000, 1),
             )  # fmt: skip
     engine.state.apps.set_desired(app_id, outcome)
-    urls = {t.url for t in outcome.tracked}
+    # What failed waits for the next commit of its repositories all the same.
+    urls = {t.url for t in outcome.tracked} | (repository_urls(obj) if outcome.error else set())
     engine.state.apps.link(app_id, urls, {t.url for t in former.tracked} if former else ())
     _next(engine, app_id, obj.get("operation"), outcome, former)
 

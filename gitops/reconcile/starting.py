@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -34,16 +35,22 @@ def begin(engine: Engine, app: Application, obj: Object) -> OperationRecord | No
     try:
         pinned = _pin(engine, app, app.operation, desired)
         blocked = blocked_by_window(engine, app, manual=not app.operation.initiated_by.automated)
-        if blocked:
-            raise SyncError(blocked)
     except Waiting:
         return None
     except GitOpsError as error:
-        record = start(engine, app, app.operation, desired)
-        record.phase, record.message = "Error", str(error)
-        ending.end(engine, app, record, None)
+        _refuse(engine, app, start(engine, app, app.operation, desired), str(error))
+        return None
+    if blocked:
+        # Not tried at any revision: when the window lets it, the policy goes for what is desired then.
+        engine.state.apps.set_fields(app.id, tried="")
+        _refuse(engine, app, start(engine, app, app.operation, replace(desired, revisions=())), blocked)
         return None
     return start(engine, app, app.operation, pinned)
+
+
+def _refuse(engine: Engine, app: Application, record: OperationRecord, why: str) -> None:
+    record.phase, record.message = "Error", why
+    ending.end(engine, app, record, None)
 
 
 def start(engine: Engine, app: Application, operation: Operation, desired: DesiredState) -> OperationRecord:

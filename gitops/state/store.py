@@ -7,6 +7,7 @@ from redis.backoff import ExponentialBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
+from gitops.model.application import repository_urls
 from gitops.settings import Settings
 from gitops.state.apps import Apps
 from gitops.state.artifacts import Artifacts
@@ -66,8 +67,10 @@ class State:
     def look_anew(self, app: str) -> None:
         """Make the next fetch of an application (or generation of a set) look at each of its repositories again."""
         desired = self.apps.desired(app)
-        for tracked in desired.tracked if desired else ():
-            self.refs.expire(tracked.url)
+        urls = {tracked.url for tracked in desired.tracked} if desired else set()
+        # Where no fetch has succeeded yet, only the Application itself tells of its repositories.
+        for url in urls | repository_urls(self.apps.get(app) or {}):
+            self.refs.expire(url)
 
     def next_event(self, now: float) -> float:
         """Seconds from `now`, unix seconds, until something is due, parked or put off to."""
