@@ -140,7 +140,7 @@ def _add_local(dependency: Files, files: Files, name: str, version: str) -> None
     """Put a chart of the repository in its place, if its version is one that is asked for."""
     own = str(metadata(dependency).get("version") or "")
     constraint, parsed = parse_constraint(version), parse_version(own)
-    if constraint is None:
+    if constraint is None or not version.strip():
         raise Refused(f"the dependency {shown(name)} has the version {shown(version)!r}, which is no version or range")
     if parsed is None or not constraint.check(parsed):
         raise Refused(

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from gitops.errors import GitOpsError
+from gitops.errors import GitOpsError, InvalidSpecError
 from gitops.model.application import Source
-from gitops.source import BuildEnv, Renderer, RenderRequest
+from gitops.source import BuildEnv, RemoteFile, Renderer, RenderRequest
 from gitops.source.render import yamlread
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -148,3 +148,52 @@ def test_values_win_over_files_and_parameters_over_values(renderer: Renderer, ch
     objects = ours(renderer, charts, "nulls", values="a: {c: 3}", valuesObject={"a": {"c": 4}})
     assert objects is not None
     assert yamlread.load(objects[0]["data"]["all"].encode())["a"] == {"b": 1, "c": 4}
+
+
+@pytest.mark.parametrize("version", ["^1", "1.x", "1.2.3", ">=1.0.0 <1.2", "9.9", "", "nonsense"])
+def test_a_dependency_beside_the_chart_fits_its_version(
+    renderer: Renderer, helm_binary: Path, tmp_path: Path, version: str
+) -> None:
+    """As `helm dependency build`: the chart at a file:// repository must be of the version that is asked for."""
+    entry = f"dependencies: [{{name: lib, version: '{version}', repository: 'file://../lib'}}]\n"
+    files = {
+        "lib/Chart.yaml": "apiVersion: v2\nname: lib\nversion: 1.2.3\n",
+        "lib/templates/a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: lib}\n",
+        "app/Chart.yaml": "apiVersion: v2\nname: app\nversion: 0.1.0\n" + entry,
+        "app/templates/a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: app}\n",
+    }
+    for path, content in files.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(content)
+    rendered = ours(renderer, tmp_path, "app")
+    env = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    command = [helm_binary, "dependency", "build", tmp_path / "app"]
+    built = subprocess.run(command, env=env, capture_output=True, check=False)
+    assert (rendered is None) == (built.returncode != 0)
+    if rendered is not None:
+        assert same(rendered, helm(helm_binary, tmp_path / "app", tmp_path))
+
+
+def test_value_files_at_urls(renderer: Renderer, charts: Path, tmp_path: Path) -> None:
+    """They are brought by the caller, come in their place among the others, and only by a permitted scheme."""
+    (tmp_path / "prod.yaml").write_text("greeting: from afar\n")
+    asked: list[str] = []
+
+    def files(wanted: RemoteFile) -> Path:
+        asked.append(wanted.url)
+        return tmp_path / "prod.yaml"
+
+    def greeting(*names: str, **more: Any) -> str:
+        spec = {"repoURL": "x", "path": "tpl", "helm": {"valueFiles": names}}
+        request = RenderRequest(charts, "tpl", Source.model_validate(spec), env=BuildEnv(app_name="app"), **more)
+        return str(renderer.render(request, files=files).objects[0]["data"])
+
+    url = "https://values.example.com/prod.yaml"
+    assert "from afar" in greeting(url.replace("prod", "$ARGOCD_APP_NAME"))
+    assert asked == ["https://values.example.com/app.yaml"]
+    assert "from afar" not in greeting(url, "values.yaml")
+    with pytest.raises(InvalidSpecError, match=r"scheme https, which is not permitted; .*helm\.valuesFileSchemes"):
+        greeting(url, value_file_schemes=("s3",))
+    with pytest.raises(InvalidSpecError, match="scheme ftp, which is not permitted"):
+        greeting("ftp://values.example.com/prod.yaml")
+    assert len(asked) == 2

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +16,7 @@ import pytest
 
 from gitops.errors import GitOpsError
 from gitops.model.application import Source
-from gitops.source import BuildEnv, RemoteBase, Renderer, RenderRequest
+from gitops.source import BuildEnv, RemoteBase, RemoteFile, Renderer, RenderRequest
 from gitops.source.render import yamlread
 
 FILES = {
@@ -192,6 +196,47 @@ def test_remote_bases_come_through_the_caller(
     assert "far-web" in [o["metadata"]["name"] for o in rendered.objects]
     with pytest.raises(GitOpsError, match="is not allowed here"):
         renderer.render(RenderRequest(tmp_path, ".", source))
+
+
+@pytest.fixture
+def far_files(tmp_path: Path) -> Iterator[str]:
+    """The URL of a folder of files on a web server."""
+    folder = tmp_path / "far"
+    folder.mkdir()
+    (folder / "service.yaml").write_text("apiVersion: v1\nkind: Service\nmetadata: {name: far}\n")
+    (folder / "patch.yaml").write_text("apiVersion: v1\nkind: Service\nmetadata: {name: far, labels: {a: b}}\n")
+    (folder / "app.conf").write_text("x=1\n")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_files_at_urls_are_what_kustomize_fetches(
+    renderer: Renderer, warm_renderer: Renderer, kustomize_binary: Path, tmp_path: Path, far_files: str
+) -> None:
+    """Resources, patches and the files of generators; the render itself has no network, so the caller brings them."""
+    app = tmp_path / "app"
+    app.mkdir()
+    (app / "kustomization.yaml").write_text(
+        f"resources: ['{far_files}/service.yaml']\npatches: [{{path: '{far_files}/patch.yaml'}}]\n"
+        f"configMapGenerator: [{{name: a, files: ['{far_files}/app.conf']}}]\nnamePrefix: pre-\n"
+    )
+    expected = built(kustomize_binary, app, [])
+    request = RenderRequest(tmp_path, "app", Source(repoURL="x", path="app"))
+    for one in (renderer, warm_renderer):
+        asked: list[str] = []
+
+        def files(wanted: RemoteFile, asked: list[str] = asked) -> Path:
+            asked.append(wanted.url)
+            return tmp_path / "far" / wanted.url.rpartition("/")[2]
+
+        assert one.render(request, files=files).objects == expected
+        assert sorted(asked) == [f"{far_files}/{name}" for name in ("app.conf", "patch.yaml", "service.yaml")]
+    with pytest.raises(GitOpsError, match=r"remote file .* is not fetched here"):
+        renderer.render(request)
 
 
 def test_a_lazy_checkout_is_asked_for_what_lies_outside_of_the_path(renderer: Renderer, repo: Path) -> None:

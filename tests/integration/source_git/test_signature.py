@@ -63,6 +63,43 @@ def test_a_key_under_another_keys_name(make, plain, gpg):
         make(gpg_keys={key_id: other}).verify(plain.http_url, sha, [key_id])
 
 
+def test_a_signed_annotated_tag_counts_in_place_of_its_commit(make, plain, gpg):
+    """As in Argo CD: where an annotated tag is asked for, its own signature decides, and nothing but it."""
+    home, key_id, armored, other_id, other = gpg
+    commit = plain.publish({"a": "1"})
+    env = {"GNUPGHOME": str(home)}
+    git("-c", f"user.signingkey={key_id}", "tag", "-s", "-m", "release", "v1.0.0", cwd=plain.work, env=env)
+    plain.tag("light")
+    plain.tag("v0.9.0", message="-----BEGIN PGP SIGNATURE----- not one\n")
+    plain.push()
+    mirrors = make(gpg_keys={key_id: armored, other_id: other})
+    refs = mirrors.refs(plain.http_url)
+    tag = refs.annotated("v1.0.0")
+    assert refs.require("v1.0.0") == commit != tag
+    assert {refs.annotated("^1"), refs.annotated("refs/tags/v1.0.0")} == {tag}
+    assert [refs.annotated(name) for name in ("light", "main", "HEAD", "", commit)] == [""] * 5
+    for url in (plain.http_url, plain.file_url):
+        assert mirrors.verify(url, tag, [key_id]).key_id == key_id
+    with pytest.raises(ComparisonError, match=r"commit .* is not signed"):
+        mirrors.verify(plain.http_url, commit, [key_id])
+    with pytest.raises(ComparisonError, match=r"tag 'v1\.0\.0' .* not among the project's signatureKeys"):
+        mirrors.verify(plain.http_url, tag, [other_id])
+    with pytest.raises(ComparisonError, match=r"tag 'v0\.9\.0' .* (is not signed|is refused)"):
+        mirrors.verify(plain.http_url, refs.annotated("v0.9.0"), [key_id])
+
+
+def test_a_tag_signed_with_ssh(make, plain, tmp_path):
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "me", "-f", tmp_path / "key"], check=True)
+    said = subprocess.run(["ssh-keygen", "-l", "-f", tmp_path / "key.pub"], check=True, capture_output=True, text=True)
+    key_id = said.stdout.split()[1]
+    plain.publish({"a": "1"})
+    signing = ("-c", "gpg.format=ssh", "-c", f"user.signingkey={tmp_path / 'key.pub'}")
+    git(*signing, "tag", "-s", "-m", "release", "v1", cwd=plain.work)
+    plain.push()
+    mirrors = make(gpg_keys={"me": (tmp_path / "key.pub").read_text()})
+    assert mirrors.verify(plain.http_url, mirrors.refs(plain.http_url).annotated("v1"), [key_id]).kind == "ssh"
+
+
 def test_unsigned(make, plain, gpg):
     _, key_id, armored, *_ = gpg
     sha = plain.publish({"a": "1"})
