@@ -11,6 +11,7 @@ import typer
 from gitops.cli import show
 from gitops.cli.access import Applications, Kubeconfig, Name, Namespace, Output, user
 from gitops.cli.waiting import REQUEST, Goal, wait_for
+from gitops.cluster import ApiError
 from gitops.errors import GitOpsError
 from gitops.model.names import REFRESH
 from gitops.model.objects import Object
@@ -22,6 +23,8 @@ app = typer.Typer(
     help="List, get, sync, diff, wait for Applications.",
 )
 
+#: How often an operation is written again over a status that changed meanwhile.
+_ATTEMPTS = 5
 Timeout = Annotated[float, typer.Option(help="Seconds to wait; 0: without end.")]
 
 
@@ -149,15 +152,23 @@ def _show_steps(
 
 def _start(applications: Applications, name: str, operation: dict[str, Any]) -> str:
     """Write the operation; returns its request's id. Raises GitOpsError where one is in progress."""
-    obj = applications.get(name)
     request = uuid4().hex
-    if obj.get("operation"):
-        raise GitOpsError(
-            f"another operation of {name} is in progress; `gitops app wait {name} --operation` waits for it"
-        )
-    version = obj["metadata"]["resourceVersion"]
     operation = {**operation, "info": [{"name": REQUEST, "value": request}]}
-    applications.patch(name, {"metadata": {"resourceVersion": version}, "operation": operation})
+    for attempt in range(_ATTEMPTS):
+        obj = applications.get(name)
+        if obj.get("operation"):
+            raise GitOpsError(
+                f"another operation of {name} is in progress; `gitops app wait {name} --operation` waits for it"
+            )
+        version = obj["metadata"]["resourceVersion"]
+        try:
+            applications.patch(name, {"metadata": {"resourceVersion": version}, "operation": operation})
+        except ApiError as error:
+            # The engine may have written the status in between; somebody else's operation is seen by the next look.
+            if not error.conflict or attempt == _ATTEMPTS - 1:
+                raise
+        else:
+            break
     return request
 
 

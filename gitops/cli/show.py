@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,7 +29,9 @@ _COLOURS = {
     "Error": "red",
     "Unknown": "dim",
 }
-console = Console(highlight=False)
+#: As wide as the terminal; a pipe or a file has no width, so nothing is folded there and `grep` finds whole lines.
+_NO_TERMINAL = 1000
+console = Console(highlight=False, width=None if sys.stdout.isatty() else _NO_TERMINAL)
 
 
 def word(value: str) -> Text:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +12,9 @@ import typer
 
 from gitops.cli.local import Local, local
 from gitops.cli.show import console
+
+#: What the options name. A cluster or a Redis is never taken from the environment: it would not have been meant.
+_OPTIONS = frozenset({"GITOPS_KUBECONFIG", "GITOPS_REDIS_URL", "GITOPS_NAMESPACE", "GITOPS_DATA_DIR"})
 
 
 def up(
@@ -22,11 +27,20 @@ def up(
 ) -> None:
     """Run beat, workers and Flower here, over a control plane and a Redis of their own unless real ones are named.
 
-    The cluster of the current kubeconfig is never touched: name it with --kubeconfig if it is meant.
+    The cluster of the current kubeconfig is never touched: name it with --kubeconfig if it is meant. Every other
+    setting is an environment variable with the prefix GITOPS_, as for the engine itself.
     """
-    with local(console.print, kubeconfig=kubeconfig, redis_url=redis, workers=workers, namespace=namespace) as here:
+    env = settings(os.environ)
+    with local(
+        console.print, kubeconfig=kubeconfig, redis_url=redis, workers=workers, namespace=namespace, env=env
+    ) as here:
         directions(here)
         wait_for_interrupt()
+
+
+def settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """The GITOPS_ settings of this terminal, but for those that the options say."""
+    return {name: value for name, value in environment.items() if name.startswith("GITOPS_") and name not in _OPTIONS}
 
 
 def directions(here: Local) -> None:
