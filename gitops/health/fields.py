@@ -14,6 +14,11 @@ from gitops.health.reading import whole_number
 from gitops.health.words import meaning_of, tokens
 from gitops.model.health import DEGRADED, HEALTHY, PROGRESSING
 
+#: How much of what is below the status is looked at, so that no object, however large, holds up a worker.
+_MAX_LOOKED_INTO = 128
+_MAX_PARTS = 32
+#: By the field that counts what is well: those that say how many there are to be.
+_COUNTS = {well: tuple(w for w, other in facts.COUNTS if other == well) for _, well in facts.COUNTS}
 _FRACTION = re.compile(r"([0-9]{1,9}) ?/ ?([0-9]{1,9})")
 
 
@@ -28,6 +33,7 @@ def of_status(status: Mapping[str, Any], runs: bool, summed_up: bool) -> Iterato
     Where a condition sums up the whole, what fields with other names than the usual ones tell of progress (of a step,
     of another's work) is left out.
     """
+    left = _MAX_LOOKED_INTO
     for field, value in islice(status.items(), MAX_ITEMS):
         if isinstance(value, bool):
             yield from _flag(field, value, status)
@@ -45,14 +51,15 @@ def of_status(status: Mapping[str, Any], runs: bool, summed_up: bool) -> Iterato
         elif isinstance(value, dict) and _is_state_object(field):
             yield from _inside(field, value, runs)
         elif isinstance(value, list) and _is_item_list(field):
-            yield from _items(field, value, runs)
+            yield from _items(field, value[:left], runs)
+            left = max(left - len(value), 0)
 
 
 def of_parts(status: Mapping[str, Any], runs: bool) -> Iterator[Evidence]:
     """The evidence one level down, in objects about a part (cluster.status, postgres.ready of postgres.size)."""
-    for field, value in islice(status.items(), MAX_ITEMS):
+    for field, value in islice(status.items(), _MAX_PARTS):
         if isinstance(value, dict) and value and _is_part(field):
-            for name, inner in islice(value.items(), MAX_ITEMS):
+            for name, inner in islice(value.items(), _MAX_PARTS):
                 if isinstance(inner, str) and inner:
                     if name in facts.ITEM_STATE_FIELDS:
                         yield from _known_word(f"{field}.{name}", inner, runs)
@@ -131,7 +138,7 @@ def _failure(field: str, value: Any) -> Iterator[Evidence]:
 
 def _items(field: str, items: list[Any], runs: bool) -> Iterator[Evidence]:
     """What a list's items say, as far as it is no good news: that of the whole is elsewhere."""
-    for item in items[:MAX_ITEMS]:
+    for item in items:
         if not isinstance(item, dict):
             continue
         for name in facts.ITEM_STATE_FIELDS:
@@ -148,7 +155,7 @@ def _items(field: str, items: list[Any], runs: bool) -> Iterator[Evidence]:
 
 def _inside(field: str, value: Mapping[str, Any], runs: bool) -> Iterator[Evidence]:
     """A state one level down (jobStatus.state), or two where the first maps reporters (statuses.<name>.state)."""
-    for name, inner in islice(value.items(), MAX_ITEMS):
+    for name, inner in islice(value.items(), _MAX_PARTS):
         if isinstance(inner, str) and inner:
             if _is_state_field(name):
                 says, shown = state(inner, runs)
@@ -173,18 +180,18 @@ def _fraction(field: str, value: str) -> Iterator[Evidence]:
 
 def counts(status: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[Evidence]:
     """How many are well of how many there are to be."""
-    for wanted_field, well_field in facts.COUNTS:
-        if well_field not in status:
+    for well_field in islice(status, MAX_ITEMS):
+        if well_field not in _COUNTS:
             continue
         well = whole_number(status[well_field])
         if well is None:
             continue
-        wanted = whole_number(spec.get(wanted_field))
-        if wanted is None:
-            wanted = whole_number(status.get(wanted_field))
-        if wanted is None:
-            continue
-        yield (PROGRESSING if well < wanted else HEALTHY), f"{well_field} is {well} of {wanted}"
+        for wanted_field in _COUNTS[well_field]:
+            wanted = whole_number(spec.get(wanted_field))
+            if wanted is None:
+                wanted = whole_number(status.get(wanted_field))
+            if wanted is not None:
+                yield (PROGRESSING if well < wanted else HEALTHY), f"{well_field} is {well} of {wanted}"
 
 
 @lru_cache(maxsize=2048)

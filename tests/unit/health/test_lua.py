@@ -158,3 +158,10 @@ def test_the_object_itself_cannot_be_changed():
     obj = {"apiVersion": "example.org/v1", "kind": "Thing", "status": {"phase": "Ok"}}
     run('obj.status.phase = "Changed" return {status="Healthy"}', obj)
     assert obj["status"]["phase"] == "Ok"
+
+
+def test_an_object_too_large_to_be_handed_over_is_unknown():
+    rows = [{"number": n} for n in range(400_000)]
+    found = run('return {status="Healthy"}', {**OBJ, "status": {"rows": rows}})
+    assert found.status == "Unknown"
+    assert "too large" in found.message
