@@ -19,10 +19,16 @@ class Part(StrEnum):
     beat = "beat"
 
 
-def probe(part: Annotated[Part, typer.Argument(help="What runs in this container.")]) -> None:
+def probe(
+    part: Annotated[Part, typer.Argument(help="What runs in this container.")],
+    queues: Annotated[str, typer.Option(help="The queues that the worker serves, by comma; empty: all.")] = "",
+) -> None:
     """Exit with 0 while it makes progress, with 1 and one sentence when it is wedged. A busy worker is not wedged."""
     if part is Part.beat:
         probes.check_beat(settings().data_dir)
     else:
         redis = connect(settings().redis_url.get_secret_value(), timeout=2.0, retries=0)
-        probes.check_worker(settings().data_dir, redis, settings().redis_prefix, settings().hard_time_limit)
+        served = tuple(name for name in queues.split(",") if name) or probes.QUEUES
+        probes.check_worker(
+            settings().data_dir, redis, settings().redis_prefix, settings().hard_time_limit, queues=served
+        )

@@ -206,3 +206,11 @@ imagePullSecrets:
 {{- define "gitops.pool" -}}
 {{- mustMergeOverwrite (deepCopy .root.Values.workers.defaults) (deepCopy .pool) | toJson -}}
 {{- end }}
+
+{{/* "true" where a pool scales by KEDA. */}}
+{{- define "gitops.keda" -}}
+{{- range $given := .Values.workers.pools -}}
+{{- $pool := include "gitops.pool" (dict "root" $ "pool" ($given | default dict)) | fromJson -}}
+{{- if eq $pool.autoscaling.mode "keda" }}true{{ end -}}
+{{- end -}}
+{{- end }}

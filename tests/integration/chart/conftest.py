@@ -164,3 +164,10 @@ def chart_git() -> Iterator[GitServer]:
     """A Git server for the tests of the chart, over HTTP."""
     with GitServer(ssh=False) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def render() -> Callable[..., list[Object]]:
+    """render(values, namespace=…): the chart's objects."""
+    rendered: Callable[..., list[Object]] = rendering.render_chart
+    return rendered

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -54,9 +55,9 @@ def test_the_engine_syncs_its_own_chart(install, chart_git):
 
     # Another number of beats is a commit.
     values = (CHART / "values.yaml").read_text()
-    before, after = "  replicas: 2\n  memoryMiB: 512", "  replicas: 3\n  memoryMiB: 512"
-    assert values.count(before) == 1
-    repo.publish({"helm/values.yaml": values.replace(before, after)}, "three beats")
+    more, count = re.subn(r"^(beat:\n.*\n  replicas: )2$", r"\g<1>3", values, flags=re.M)
+    assert count == 1
+    repo.publish({"helm/values.yaml": more}, "three beats")
     release.client.merge_patch(
         ObjectKey("argoproj.io", "Application", release.namespace, "engine"),
         {"metadata": {"annotations": {"argocd.argoproj.io/refresh": "normal"}}},

@@ -90,17 +90,6 @@ def test_flower_and_redis_do_not_hold_the_seal_key(defaults):
     assert holders == {f"engine-gitops-engine-{name}" for name in ("beat", "web", "worker-default")}
 
 
-def test_a_worker_has_the_memory_that_its_processes_may_use_and_the_time_that_its_tasks_may_take(render):
-    pool = {"queues": ["fetch"], "concurrency": 3, "memoryPerChildMiB": 200, "memoryOverheadMiB": 100}
-    objects = render({"workers": {"pools": {"default": pool}}, "settings": {"HARD_TIME_LIMIT": 300}})
-    spec = of(objects, "Deployment", "worker-default")[0]["spec"]["template"]["spec"]
-    container = spec["containers"][0]
-    assert container["resources"]["limits"]["memory"] == "1000Mi"  # 100 + 3 x 200 x 1.5
-    assert f"--max-memory-per-child={200 * 1024}" in container["args"]
-    assert "--concurrency=3" in container["args"]
-    assert spec["terminationGracePeriodSeconds"] > 300
-
-
 def test_one_pool_for_each_queue(render):
     names = ["fetch", "diff", "apply"]
     pools = {"default": None} | {name: {"queues": [name, f"{name}-urgent"]} for name in names}
@@ -109,23 +98,6 @@ def test_one_pool_for_each_queue(render):
         (deployment,) = of(objects, "Deployment", f"worker-{name}")
         assert f"--queues={name},{name}-urgent" in deployment["spec"]["template"]["spec"]["containers"][0]["args"]
         assert of(objects, "PodDisruptionBudget", f"worker-{name}")
-
-
-def test_the_network_is_closed_both_ways_and_opened_one_way_each(defaults):
-    policies = {
-        obj["metadata"]["name"].removeprefix("engine-gitops-engine-"): obj["spec"]
-        for obj in of(defaults, "NetworkPolicy")
-    }
-    closed = policies["default-deny"]
-    assert set(closed["policyTypes"]) == {"Ingress", "Egress"}
-    assert "ingress" not in closed
-    assert "egress" not in closed
-    selected = closed["podSelector"]["matchLabels"].items()
-    for obj in defaults:
-        if obj["kind"] in ("Deployment", "StatefulSet"):
-            assert selected <= obj["spec"]["template"]["metadata"]["labels"].items()
-    assert policies["flower"]["ingress"] == [], "Flower's /metrics and /healthcheck know no password"
-    assert policies["redis"]["egress"] == []
 
 
 @pytest.mark.parametrize("level", ["cluster-admin", "namespaced", "impersonation"])
