@@ -17,6 +17,8 @@ from redis.exceptions import RedisError
 from gitops.errors import GitOpsError
 from gitops.observe.queues import QUEUES, QueueCollector
 
+__all__ = ["QUEUES", "NotAlive", "check_beat", "check_worker", "mark"]
+
 #: Celery's event loop sends a heartbeat each 2 s; beat ticks each second.
 _LOOP_SILENCE = 60.0
 _TICK_SILENCE = 30.0

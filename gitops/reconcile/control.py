@@ -71,6 +71,11 @@ class ControlConfig:
             "create the AppProject or change spec.project"
         )
 
+    def project_of(self, app: Object) -> Object | None:
+        """The metadata of an Application object's project; None where there is none that can be read."""
+        found = self.projects.get(str((app.get("spec") or {}).get("project") or "default"))
+        return {"metadata": found.metadata} if found else None
+
     @cached_property
     def repositories(self) -> RepositoryConfig:
         """Repositories, credential templates, known hosts, certificates and keys."""

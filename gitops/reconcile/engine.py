@@ -93,7 +93,9 @@ class Engine:
             refs=RefsReader(state, settings.poll_interval, name),
             events=EventRecorder(BackgroundWriter(write_event), instance=name),
             store_result=store_result,
-            notices=Notices(lambda: control.get().notifications, state.notices),
+            notices=Notices(
+                lambda: control.get().notifications, state.notices, project=lambda app: control.get().project_of(app)
+            ),
             name=name,
         )
 

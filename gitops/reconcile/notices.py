@@ -22,10 +22,17 @@ WAITING = 256
 class Notices:
     """Tells people what they subscribed to. Nothing that goes wrong here reaches the task."""
 
-    def __init__(self, config: Callable[[], NotifyConfig], memory: Memory, waiting: int = WAITING) -> None:
-        """`config` gives the control namespace's configuration of now; it is asked in the caller's thread."""
-        self._config, self._memory = config, memory
-        self._waiting: queue.Queue[tuple[NotifyConfig, Object]] = queue.Queue(waiting)
+    def __init__(
+        self,
+        config: Callable[[], NotifyConfig],
+        memory: Memory,
+        waiting: int = WAITING,
+        project: Callable[[Object], Object | None] = lambda _app: None,
+    ) -> None:
+        """`config` gives the control namespace's configuration of now, `project` an Application's AppProject; both are
+        asked in the caller's thread."""
+        self._config, self._memory, self._project = config, memory, project
+        self._waiting: queue.Queue[tuple[NotifyConfig, Object, Object | None]] = queue.Queue(waiting)
         self._thread: threading.Thread | None = None
 
     def tell(self, app: Object | None) -> None:
@@ -33,8 +40,8 @@ class Notices:
         if app is None:
             return
         try:
-            config = self._config()
-            if not config.subscribed(app):
+            config, project = self._config(), self._project(app)
+            if not config.subscribed(app, project):
                 return
         except Exception as error:
             why = str(error) if isinstance(error, GitOpsError) else type(error).__name__
@@ -45,7 +52,7 @@ class Notices:
             self._thread.start()
         while True:
             try:
-                self._waiting.put_nowait((config, app))
+                self._waiting.put_nowait((config, app, project))
                 return
             except queue.Full:
                 self._give_up_oldest()
@@ -58,7 +65,7 @@ class Notices:
 
     def _give_up_oldest(self) -> None:
         try:
-            _config, app = self._waiting.get_nowait()
+            _config, app, _project = self._waiting.get_nowait()
         except queue.Empty:
             return
         self._waiting.task_done()
@@ -67,9 +74,9 @@ class Notices:
 
     def _run(self) -> None:
         while True:
-            config, app = self._waiting.get()
+            config, app, project = self._waiting.get()
             try:
-                Notifier(lambda config=config: config, self._memory).process(app)  # type: ignore[misc]
+                Notifier(lambda config=config: config, self._memory).process(app, project)  # type: ignore[misc]
             except Exception as error:
                 # Redis away, or a template that renders without end: the next change tries again.
                 logs.event(logger, f"no notification: {type(error).__name__}", logging.WARNING)

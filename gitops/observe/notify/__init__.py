@@ -9,7 +9,7 @@
 from gitops.observe.notify.config import NotificationConfigError, NotifyConfig, Subscription
 from gitops.observe.notify.expressions import ExpressionError, evaluate
 from gitops.observe.notify.notifier import Memory, Notifier
-from gitops.observe.notify.services import NotificationError
+from gitops.observe.notify.outbound import NotificationError
 from gitops.observe.notify.templates import TemplateError, render
 
 __all__ = [

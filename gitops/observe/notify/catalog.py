@@ -34,11 +34,9 @@ TRIGGERS: dict[str, list[dict[str, Any]]] = {
 _LINK = "{{with .context.argocdUrl}}\n{{.}}/applications/{{$.app.metadata.namespace}}/{{$.app.metadata.name}}{{end}}"
 
 
-def _template(message: str, state: str = "", revision: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "message": message + _LINK,
-        "email": {"subject": message.splitlines()[0]},
-    }
+def _template(message: str, state: str = "", revision: str = "", *, details: str = "") -> dict[str, Any]:
+    """`message` is one line, and an e-mail's subject; `details` follow it."""
+    found: dict[str, Any] = {"message": message + details + _LINK, "email": {"subject": message}}
     if state:
         found["status"] = {"state": state, "label": "gitops/{{.app.metadata.name}}", "revisionPath": revision}
     return found
@@ -52,12 +50,15 @@ TEMPLATES: dict[str, dict[str, Any]] = {
     "app-deployed": _template(f"Application {_NAME} runs revision {_SYNCED} and is healthy.", "success", _SYNCED),
     "app-health-degraded": _template(f"Application {_NAME} is degraded.", "failure", "{{.app.status.sync.revision}}"),
     "app-sync-failed": _template(
-        f"The sync of application {_NAME} has failed.\n{{{{.app.status.operationState.message}}}}", "failure", _SYNCED
+        f"The sync of application {_NAME} has failed.",
+        "failure",
+        _SYNCED,
+        details="\n{{.app.status.operationState.message}}",
     ),
     "app-sync-running": _template(f"The sync of application {_NAME} has started.", "pending", _SYNCED),
     "app-sync-status-unknown": _template(
-        f"Application {_NAME} cannot be compared."
-        "{{range $c := .app.status.conditions}}\n{{$c.type}}: {{$c.message}}{{end}}"
+        f"Application {_NAME} cannot be compared.",
+        details="{{range $c := .app.status.conditions}}\n{{$c.type}}: {{$c.message}}{{end}}",
     ),
     "app-sync-succeeded": _template(f"Application {_NAME} has been synced to {_SYNCED}.", "success", _SYNCED),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,8 @@ from gitops.model.objects import Object, annotations_of, labels_of
 from gitops.observe.notify.catalog import TEMPLATES, TRIGGERS
 from gitops.observe.scrub import hide
 
-ANNOTATION = "notifications.argoproj.io/subscribe."
+#: `…subscribe.<trigger>.<service>: recipient;recipient`, and the same as a list.
+ANNOTATION, LIST = "notifications.argoproj.io/subscribe.", "notifications.argoproj.io/subscriptions"
 
 
 class NotificationConfigError(GitOpsError):
@@ -40,6 +41,8 @@ class NotifyConfig:
     services: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict, repr=False)
     context: dict[str, str] = field(default_factory=dict)
     default_triggers: tuple[str, ...] = ()
+    #: `defaultTriggers.<service>`: in place of the ones for all.
+    service_triggers: dict[str, tuple[str, ...]] = field(default_factory=dict)
     subscriptions: tuple[dict[str, Any], ...] = ()
 
     @classmethod
@@ -52,6 +55,7 @@ class NotifyConfig:
             hide(value)
         triggers, templates = dict(TRIGGERS), dict(TEMPLATES)
         services: dict[str, tuple[str, dict[str, Any]]] = {}
+        service_triggers: dict[str, tuple[str, ...]] = {}
         for key, text in config_map.items():
             head, _, name = key.partition(".")
             if head == "trigger":
@@ -61,32 +65,59 @@ class NotifyConfig:
             elif head == "service":
                 kind, _, alias = name.partition(".")
                 services[alias or kind] = (kind, _with_secrets(_yaml(key, text, dict), secret))
+            elif head == "defaultTriggers" and name:
+                service_triggers[name] = tuple(_yaml(key, text, list))
         return cls(
             triggers=triggers,
             templates=templates,
             services=services,
             context=_yaml("context", config_map.get("context") or "{}", dict),
             default_triggers=tuple(_yaml("defaultTriggers", config_map.get("defaultTriggers") or "[]", list)),
+            service_triggers=service_triggers,
             subscriptions=tuple(_yaml("subscriptions", config_map.get("subscriptions") or "[]", list)),
         )
 
-    def subscribed(self, app: Object) -> list[Subscription]:
-        """Who is told about this Application: by its annotations, and by the ConfigMap's own subscriptions."""
+    def subscribed(self, app: Object, project: Object | None = None) -> list[Subscription]:
+        """Who is told about this Application: by its annotations, its project's, and the ConfigMap's subscriptions."""
         found: dict[Subscription, None] = {}
-        for key, value in annotations_of(app).items():
-            if not key.startswith(ANNOTATION):
-                continue
-            trigger, _, service = key.removeprefix(ANNOTATION).rpartition(".")
-            for name in [trigger] if trigger else self.default_triggers:
-                for recipient in str(value or "").split(";"):
-                    found[Subscription(name, service, recipient.strip())] = None
+        for obj in (app, project or {}):
+            for key, value in annotations_of(obj).items():
+                if key.startswith(ANNOTATION):
+                    trigger, _, service = key.removeprefix(ANNOTATION).rpartition(".")
+                    self._add(found, [trigger] if trigger else [], service, str(value or "").split(";"))
+                elif key == LIST:
+                    for triggers, service, recipients in _listed(str(value or "")):
+                        self._add(found, triggers, service, recipients)
         for entry in self.subscriptions:
             if _selected(str(entry.get("selector") or ""), labels_of(app)):
-                for name in entry.get("triggers") or self.default_triggers:
-                    for given in entry.get("recipients") or ():
-                        service, _, recipient = str(given).partition(":")
-                        found[Subscription(name, service, recipient)] = None
+                for given in entry.get("recipients") or ():
+                    service, _, recipient = str(given).partition(":")
+                    self._add(found, entry.get("triggers") or [], service, [recipient])
         return list(found)
+
+    def _add(
+        self, found: dict[Subscription, None], triggers: Sequence[str], service: str, recipients: Sequence[str]
+    ) -> None:
+        for trigger in triggers or self.service_triggers.get(service) or self.default_triggers:
+            for recipient in recipients:
+                found[Subscription(str(trigger), service, str(recipient).strip())] = None
+
+
+def _listed(text: str) -> Iterator[tuple[list[str], str, list[str]]]:
+    """Triggers, service and recipients of each destination in the list; what cannot be read names nobody."""
+    try:
+        entries = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return
+    for entry in entries if isinstance(entries, list) else ():
+        for to in entry.get("destinations") or () if isinstance(entry, dict) else ():
+            if isinstance(to, dict) and to.get("service"):
+                yield _strings(entry.get("trigger")), str(to["service"]), _strings(to.get("recipients")) or [""]
+
+
+def _strings(value: Any) -> list[str]:
+    """One string, or a list of them."""
+    return [str(item) for item in ([value] if isinstance(value, str) else value or ())]
 
 
 def _yaml(key: str, text: str, kind: type[Any]) -> Any:

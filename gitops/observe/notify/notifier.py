@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import logging
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+import orjson
+
 from gitops.errors import GitOpsError
-from gitops.model.objects import Object
+from gitops.model.objects import Object, annotations_of
 from gitops.observe import logs, metrics
 from gitops.observe.notify.config import NotifyConfig, Subscription
 from gitops.observe.notify.expressions import evaluate
-from gitops.observe.notify.services import Notification, send
+from gitops.observe.notify.outbound import Notification
+from gitops.observe.notify.services import send
+from gitops.observe.notify.statuses import part_of
 from gitops.observe.notify.templates import render
 from gitops.observe.scrub import scrub, scrub_url
 
 _log = logging.getLogger("gitops.notify")
+
+#: Where Argo CD's controller notes what it has sent: JSON, by key.
+NOTIFIED = "notified.notifications.argoproj.io"
 
 
 class Memory(Protocol):
@@ -39,14 +47,14 @@ class Notifier:
         self._memory = memory
         self._send = sender
 
-    def process(self, app: Object) -> int:
-        """Send what is due for this Application object; how many went out.
+    def process(self, app: Object, project: Object | None = None) -> int:
+        """Send what is due for this Application object; how many went out. `project` is its AppProject.
 
         A service that fails is logged, counted, and tried again with the next change: it holds up nobody else.
         """
         config = self._config()
         sent = 0
-        for subscription in config.subscribed(app):
+        for subscription in config.subscribed(app, project):
             for index, condition in enumerate(config.triggers.get(subscription.trigger) or ()):
                 sent += self._condition(app, config, subscription, index, condition)
         return sent
@@ -63,14 +71,18 @@ class Notifier:
         except GitOpsError as error:
             self._failed(to, app_id, error)
             return 0
-        mark = hashlib.blake2b(str(condition.get("when")).encode(), digest_size=6).hexdigest()
-        key = f"{once}:{to.trigger}:[{index}].{mark}:{to.service}:{to.recipient}"
+        if condition.get("oncePer") and not once:
+            # An Application of several sources has `revisions`, which Argo CD's own triggers do not ask for.
+            once = _revisions(app)
+        key = f"{to.trigger}:[{index}].{_mark(str(condition.get('when')))}:{to.service}:{to.recipient}"
+        if once:
+            key = f"{once}:{key}"
         if not holds:
             # What is to be told once a revision stays told; the rest is told anew when it happens anew.
             if not condition.get("oncePer"):
                 self._memory.forget(app_id, key)
             return 0
-        if not self._memory.first(app_id, key):
+        if not self._memory.first(app_id, key) or (once and key in _told_before(app)):
             return 0
         try:
             for name in condition.get("send") or ():
@@ -96,8 +108,9 @@ class Notifier:
         kind, settings = config.services[to.service]
         data = {**scope, "serviceType": kind, "recipient": to.recipient}
         parts = {key: _rendered(value, data) for key, value in template.items() if key != "message"}
-        source = _source(app)
-        status = (parts.get("github") or {}).get("status") or parts.get("status") or {}
+        part = part_of(kind, parts)
+        status = part.get("status") or parts.get("status") or {}
+        revision = part.get("revisionPath") or status.get("revisionPath")
         self._send(
             to.service,
             kind,
@@ -107,8 +120,8 @@ class Notifier:
                 # An operation's message may quote what a server said.
                 message=scrub(render(str(template.get("message") or ""), data)),
                 parts=parts,
-                repo_url=str(source.get("repoURL") or ""),
-                revision=str(status.get("revisionPath") or _revision(app)),
+                repo_url=str(part.get("repoURLPath") or _source(app).get("repoURL") or ""),
+                revision=str(revision or _revisions(app).partition(",")[0]),
             ),
         )
 
@@ -143,10 +156,28 @@ def _source(app: Object) -> Mapping[str, Any]:
     return found
 
 
-def _revision(app: Object) -> str:
+def _revisions(app: Object) -> str:
+    """What the last operation brought, else what was compared; of several sources, with commas between."""
     status = app.get("status") or {}
-    result = (status.get("operationState") or {}).get("syncResult") or {}
-    return str(result.get("revision") or (status.get("sync") or {}).get("revision") or "")
+    for place in ((status.get("operationState") or {}).get("syncResult") or {}, status.get("sync") or {}):
+        if found := place.get("revision") or ",".join(place.get("revisions") or ()):
+            return str(found)
+    return ""
+
+
+def _mark(when: str) -> str:
+    """A condition's name in Argo CD's keys, so that what it has told is known."""
+    digest = hashlib.sha1(when.encode(), usedforsecurity=False).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def _told_before(app: Object) -> Mapping[str, Any]:
+    """What Argo CD's controller has noted on the Application: a team that moves over is not told again."""
+    try:
+        told = orjson.loads(annotations_of(app).get(NOTIFIED) or "{}")
+    except orjson.JSONDecodeError:
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def _https(url: str) -> str:

@@ -1,43 +1,17 @@
-"""How a notification leaves: webhook, Slack-compatible, e-mail, commit status of GitHub and GitLab.
-
-Every request has a timeout, follows no redirect, and says in its error what failed, never what was sent.
-"""
+"""The services: webhook, Slack-compatible, e-mail; commit statuses are in a module of their own."""
 
 from __future__ import annotations
 
 import smtplib
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import Any
-from urllib.parse import quote, urlsplit
 
 import httpx
 
-from gitops.errors import GitOpsError
-
-_TIMEOUT = 10.0
-
-
-class NotificationError(GitOpsError):
-    """A notification could not be sent; the text names the service and the answer's status."""
-
-    transient = True
-
-
-@dataclass(frozen=True, slots=True)
-class Notification:
-    """A rendered template and whom it is for."""
-
-    recipient: str
-    message: str
-    #: The template's parts for single services, rendered: `email`, `slack`, `webhook`, `status`.
-    parts: Mapping[str, Any]
-    #: The repository and commit that it speaks of, for commit statuses.
-    repo_url: str
-    revision: str
-
+from gitops.observe.notify.outbound import TIMEOUT, Notification, NotificationError, request
+from gitops.observe.notify.statuses import github, gitlab
 
 Sender = Callable[[str, Mapping[str, Any], Notification], None]
 
@@ -61,21 +35,11 @@ def send(name: str, kind: str, config: Mapping[str, Any], notification: Notifica
         raise NotificationError(f"Notification service {name} lacks the setting {error.args[0]}") from error
 
 
-def _request(name: str, method: str, url: str, *, verify: bool = True, **given: Any) -> httpx.Response:
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise NotificationError(f"Notification service {name} has no http(s) URL")
-    with httpx.Client(timeout=_TIMEOUT, verify=verify, follow_redirects=False) as client:
-        answer = client.request(method, url, **given)
-    if not answer.is_success:
-        raise NotificationError(f"Notification service {name} answers {answer.status_code}")
-    return answer
-
-
 def _webhook(name: str, config: Mapping[str, Any], note: Notification) -> None:
     part = (note.parts.get("webhook") or {}).get(name) or {}
     basic = config.get("basicAuth") or {}
     body = part.get("body")
-    _request(
+    request(
         name,
         str(part.get("method") or ("POST" if body or not part else "GET")),
         str(config["url"]).rstrip("/") + (("/" + str(part["path"]).lstrip("/")) if part.get("path") else ""),
@@ -99,11 +63,11 @@ def _slack(name: str, config: Mapping[str, Any], note: Notification) -> None:
     if note.recipient:
         message["channel"] = note.recipient
     if config.get("url"):
-        _request(name, "POST", str(config["url"]), json=message)
+        request(name, "POST", str(config["url"]), json=message)
         return
     api = str(config.get("apiURL") or "https://slack.com/api").rstrip("/")
     bearer = {"Authorization": f"Bearer {config['token']}"}
-    answer = _request(name, "POST", f"{api}/chat.postMessage", json=message, headers=bearer).json()
+    answer = request(name, "POST", f"{api}/chat.postMessage", json=message, headers=bearer).json()
     if not answer.get("ok"):
         raise NotificationError(f"Notification service {name} refuses: {str(answer.get('error'))[:80]}")
 
@@ -121,9 +85,9 @@ def _email(name: str, config: Mapping[str, Any], note: Notification) -> None:
     if config.get("insecure_skip_verify"):
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     if port == 465:
-        server: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=_TIMEOUT, context=context)
+        server: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=TIMEOUT, context=context)
     else:
-        server = smtplib.SMTP(host, port, timeout=_TIMEOUT)
+        server = smtplib.SMTP(host, port, timeout=TIMEOUT)
     with server:
         if port != 465 and server.has_extn("starttls"):
             server.starttls(context=context)
@@ -132,59 +96,6 @@ def _email(name: str, config: Mapping[str, Any], note: Notification) -> None:
                 raise NotificationError(f"Notification service {name} offers no encryption; the password is not sent")
             server.login(str(config["username"]), str(config["password"]))
         server.send_message(mail)
-
-
-def _github(name: str, config: Mapping[str, Any], note: Notification) -> None:
-    status = _status(name, note)
-    if status is None:
-        return
-    api = str(config.get("enterpriseBaseURL") or config.get("url") or "https://api.github.com").rstrip("/")
-    _request(
-        name,
-        "POST",
-        f"{api}/repos/{_repository(note.repo_url)}/statuses/{quote(note.revision, safe='')}",
-        headers={"Authorization": f"Bearer {config['token']}", "Accept": "application/vnd.github+json"},
-        json={
-            "state": status["state"],
-            "context": status.get("label") or "gitops",
-            "description": note.message[:140],
-            **({"target_url": status["targetURL"]} if status.get("targetURL") else {}),
-        },
-    )
-
-
-def _gitlab(name: str, config: Mapping[str, Any], note: Notification) -> None:
-    status = _status(name, note)
-    if status is None:
-        return
-    api = str(config.get("url") or "https://gitlab.com").rstrip("/")
-    project = quote(_repository(note.repo_url), safe="")
-    states = {"failure": "failed", "error": "failed"}
-    _request(
-        name,
-        "POST",
-        f"{api}/api/v4/projects/{project}/statuses/{quote(note.revision, safe='')}",
-        headers={"PRIVATE-TOKEN": str(config["token"])},
-        json={
-            "state": states.get(str(status["state"]), status["state"]),
-            "name": status.get("label") or "gitops",
-            "description": note.message[:255],
-            **({"target_url": status["targetURL"]} if status.get("targetURL") else {}),
-        },
-    )
-
-
-def _status(name: str, note: Notification) -> Mapping[str, Any] | None:
-    """The template's commit status, `github.status` as Argo CD has it or ours; None where there is nothing to say."""
-    part = (note.parts.get("github") or {}).get("status") or note.parts.get("status")
-    if not part:
-        raise NotificationError(f"Notification service {name} needs a template with a status")
-    return part if note.revision else None
-
-
-def _repository(url: str) -> str:
-    path = urlsplit(url).path if "://" in url else url.partition(":")[2]
-    return path.strip("/").removesuffix(".git")
 
 
 def _json(name: str, key: str, text: Any) -> Any:
@@ -202,6 +113,6 @@ SENDERS: dict[str, Sender] = {
     "mattermost": _slack,
     "rocketchat": _slack,
     "email": _email,
-    "github": _github,
-    "gitlab": _gitlab,
+    "github": github,
+    "gitlab": gitlab,
 }

@@ -159,21 +159,6 @@ def test_slack_and_what_speaks_like_it(receiver):
     assert sent == [("/api/chat.postMessage", "alerts"), ("/api/chat.postMessage", "team"), ("/hooks/x", "town")]
 
 
-@pytest.mark.parametrize(
-    ("service", "path", "state"),
-    [
-        ("github", f"/repos/acme/shop/statuses/{'a' * 40}", "failure"),
-        ("gitlab", f"/api/v4/projects/acme%2Fshop/statuses/{'a' * 40}", "failed"),
-    ],
-)
-def test_commit_status(receiver, service, path, state):
-    told = notifier({f"service.{service}": f"url: {receiver.url}\ntoken: $t\n"}, {"t": "hunter2-token"})
-    assert told.process(application(**subscribe("on-sync-failed", service))) == 1
-    (_, where, _, body) = receiver.requests[0]
-    assert where == path
-    assert json.loads(body)["state"] == state
-
-
 def test_every_built_in_trigger_reads_every_state():
     """No built-in expression or template stumbles over an Application that has not been looked at yet."""
     bare = {"metadata": {"namespace": "argocd", "name": "new"}, "spec": {}}
@@ -272,6 +257,93 @@ def test_subscriptions_by_default_triggers_and_selectors(receiver):
     assert [s.recipient for s in read.subscribed(app)] == ["me", "all"]
     app["metadata"]["labels"]["quiet"] = "yes"
     assert [s.recipient for s in read.subscribed(app)] == ["me"]
+
+
+def test_subscriptions_as_a_list_by_project_and_by_a_service_s_own_default(receiver):
+    config = {
+        "service.webhook.hook": f"url: {receiver.url}",
+        "defaultTriggers": "[on-sync-failed]",
+        "defaultTriggers.pager": "[on-health-degraded]",
+    }
+    read = NotifyConfig.read(config, {})
+    listed = """
+- trigger: [on-deployed, on-created]
+  destinations: [{service: hook, recipients: [a, b]}]
+- destinations: [{service: pager}]
+"""
+    app = application(**{"notifications.argoproj.io/subscriptions": listed})
+    told = [(s.trigger, s.service, s.recipient) for s in read.subscribed(app)]
+    assert told == [
+        ("on-deployed", "hook", "a"),
+        ("on-deployed", "hook", "b"),
+        ("on-created", "hook", "a"),
+        ("on-created", "hook", "b"),
+        ("on-health-degraded", "pager", ""),
+    ]
+    project = {"metadata": {"annotations": subscribe("on-deployed", "hook", "c")}}
+    assert [s.recipient for s in read.subscribed(app, project)][-1] == "c"
+    broken = application(**{"notifications.argoproj.io/subscriptions": "- {"})
+    assert read.subscribed(broken) == []
+
+
+def test_what_argo_cd_has_told_already_is_not_told_again(receiver):
+    """A key as its controller writes it: revision, trigger, condition, service and recipient."""
+    config = {
+        "service.webhook.hook": f"url: {receiver.url}",
+        "trigger.on-sync-succeeded": """
+- when: app.status.operationState.phase in ['Succeeded']
+  oncePer: app.status.operationState.syncResult.revision
+  send: [app-sync-succeeded]
+""",
+    }
+    key = f"{'a' * 40}:on-sync-succeeded:[0].zxM90Et6k4Elb1-fHdjtDJq0xR0:hook:"
+    wish = subscribe("on-sync-succeeded", "hook")
+    told = {"notified.notifications.argoproj.io": json.dumps({key: 1665731931})}
+    service = notifier(config)
+    assert service.process(application(phase="Succeeded", **wish, **told)) == 0
+    assert service.process(application(phase="Succeeded", revision="b" * 40, **wish, **told)) == 1
+    garbage = {"notified.notifications.argoproj.io": "{"}
+    assert notifier(config).process(application(phase="Succeeded", **wish, **garbage)) == 1
+
+
+def test_an_application_of_several_sources_is_told_of_once_for_its_revisions(receiver):
+    told = notifier({"service.webhook.hook": f"url: {receiver.url}"})
+
+    def app(*revisions: str):
+        found = application(phase="Succeeded", **subscribe("on-sync-succeeded", "hook"))
+        found["status"]["operationState"]["syncResult"] = {"revisions": list(revisions)}
+        return found
+
+    assert [told.process(app(*pair)) for pair in (("a", "b"), ("a", "b"), ("a", "c"))] == [1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "trigger"),
+    [
+        ({}, {}, "on-created"),
+        ({}, {"deletionTimestamp": "2026-01-01T00:00:00Z"}, "on-deleted"),
+        ({"phase": "Running"}, {"phase": "Succeeded"}, "on-deployed"),
+        ({"phase": "Succeeded"}, {"phase": "Succeeded", "health": "Degraded"}, "on-health-degraded"),
+        ({"phase": "Running"}, {"phase": "Error"}, "on-sync-failed"),
+        ({"phase": "Running"}, {"phase": "Failed"}, "on-sync-failed"),
+        ({"phase": "Succeeded"}, {"phase": "Running"}, "on-sync-running"),
+        ({"phase": "Succeeded"}, {"phase": "Succeeded", "sync": "Unknown"}, "on-sync-status-unknown"),
+        ({"phase": "Running"}, {"phase": "Succeeded"}, "on-sync-succeeded"),
+    ],
+)
+def test_each_trigger_fires_when_it_is_meant_to_and_not_before(receiver, before, after, trigger):
+    told = notifier({"service.webhook.hook": f"url: {receiver.url}"})
+
+    def app(phase="Succeeded", health="Healthy", sync="Synced", deletionTimestamp=None):
+        found = application(phase=phase, health=health, **subscribe(trigger, "hook"))
+        found["status"]["sync"]["status"] = sync
+        if deletionTimestamp:
+            found["metadata"]["deletionTimestamp"] = deletionTimestamp
+        return found
+
+    assert told.process(app(**before)) == (1 if trigger == "on-created" else 0)
+    assert told.process(app(**after)) == (0 if trigger == "on-created" else 1)
+    assert told.process(app(**after)) == 0, "once"
 
 
 def test_a_config_map_that_cannot_be_read_is_named_by_its_key():
