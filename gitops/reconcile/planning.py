@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gitops.cluster import UnknownKind
@@ -9,7 +10,9 @@ from gitops.model.application import SyncOperation
 from gitops.model.objects import ObjectKey
 from gitops.project import check_destination, denial
 from gitops.reconcile.look import Item
-from gitops.sync import Pair, plan
+from gitops.sync import Pair, Plan, plan
+from gitops.sync.group import is_defined
+from gitops.sync.task import Task
 
 if TYPE_CHECKING:
     from gitops.reconcile.compare import Comparison
@@ -23,7 +26,7 @@ def make_plan(engine: Engine, run: Run, comparison: Comparison | None) -> bool:
         return False
     sync = run.record.operation.sync or SyncOperation()
     shared = [text for kind, text in comparison.view.conditions if kind == "SharedResourceWarning"]
-    run.record.plan = plan(
+    made = plan(
         [_pair(run, item) for item in comparison.view.items],
         run.app,
         sync,
@@ -32,7 +35,19 @@ def make_plan(engine: Engine, run: Run, comparison: Comparison | None) -> bool:
         permits=lambda key, version: _denial(run, key, version),
         shared=shared,
     )
+    run.record.plan = replace(made, tasks=tuple(_known(run, task, made) for task in made.tasks))
     return True
+
+
+def _known(run: Run, task: Task, made: Plan) -> Task:
+    """The task, refused where it is of a kind that neither the cluster knows nor the plan brings (specs section 5)."""
+    if task.denied or task.prune or task.skip_missing_kind or is_defined(task, made):
+        return task
+    try:
+        run.client.resource_for(task.key.group, task.key.kind, task.version)
+    except UnknownKind as error:
+        return replace(task, denied=str(error))
+    return task
 
 
 def _pair(run: Run, item: Item) -> Pair:

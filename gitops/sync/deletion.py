@@ -76,7 +76,7 @@ def advance_deletion(deletion: Deletion, context: Context) -> Outcome:
             outcome = _delete_objects(deletion, context)
         elif name in app.finalizers:
             outcome = _run_hooks(deletion, phase, name, context)
-        elif name + _CLEANUP in app.finalizers and phase == Phase.POST_DELETE:
+        elif phase == Phase.POST_DELETE and any(entry.endswith(_CLEANUP) for entry in _ours(app)):
             outcome = _clean_up(deletion, context)
         else:
             outcome = None
@@ -86,6 +86,10 @@ def advance_deletion(deletion: Deletion, context: Context) -> Outcome:
 
 
 # --- hooks ---
+
+
+def _ours(app: Application) -> list[str]:
+    return [name for name in app.finalizers if name.startswith((PRE_DELETE_FINALIZER, POST_DELETE_FINALIZER))]
 
 
 def _hook_tasks(deletion: Deletion, phase: Phase) -> list[tuple[Task, Manifest]]:

@@ -125,6 +125,15 @@ def test_hooks_run_before_and_after() -> None:
     assert going.finalizers == []
 
 
+@pytest.mark.parametrize("phase", ["PreDelete", "PostDelete"])
+def test_with_hooks_of_one_phase_alone_no_finalizer_is_left(phase: str) -> None:
+    hook = thing("Job", "h", hook=phase)
+    wanted = finalizers_wanted([Manifest.of(hook)])
+    going = Going(thing("ConfigMap", "c"), hooks=(hook,), finalizers=(FOREGROUND, *wanted))
+    going.run()
+    assert going.finalizers == []
+
+
 def test_a_failed_pre_delete_hook_holds_the_deletion_and_is_tried_again() -> None:
     going = Going(thing("ConfigMap", "c"), hooks=(thing("Job", "h", hook="PreDelete"),), finalizers=(FOREGROUND, PRE))
     going.step()
