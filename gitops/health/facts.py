@@ -48,7 +48,7 @@ PART_ENDINGS = _words(
 UNDER_WAY = _words(
     """progressing reconciling updating upgrading scaling rolling deleting terminating creating provisioning installing
     deploying issuing restoring migrating resizing restarting rebalancing initializing bootstrapping syncing
-    synchronizing progress"""
+    synchronizing executing progress"""
 )
 
 #: Conditions that tell of an end, well or not: with a reason that is a failure they are one (K8up: Completed: Failed).
@@ -94,10 +94,13 @@ CONDITION_TYPES: dict[str, str | None] = {
 
 #: Reasons that mean something other than their words do.
 #: ProgressingWithRetry: Flux, "the last attempt failed"; the condition Ready tells about it.
+#: NoMatching...: Gateway API, "the route is attached to nothing".
 #: NewReplicaSetAvailable: Deployments and Rollouts, "the roll-out is over".
 REASONS: dict[str, str | None] = {
     "ProgressingWithRetry": HEALTHY,
     "NewReplicaSetAvailable": HEALTHY,
+    "NoMatchingListenerHostname": DEGRADED,
+    "NoMatchingParent": DEGRADED,
     "NotReady": None,
     "Unready": None,
     "MinimumReplicasUnavailable": PROGRESSING,
@@ -180,6 +183,9 @@ STATES: dict[str, str] = {
     "false": PROGRESSING,
 }
 
+#: Words of these fields that say nothing.
+NO_STATES = _words("na notapplicable")
+
 #: Kinds that run once and end (by the end of the kind's name): for them `Running` is under way, not healthy.
 RUNS_TO_COMPLETION = (
     "Run", "Job", "Task", "Workflow", "Backup", "Restore", "Migration", "Operation", "Request", "Experiment", "Test",
@@ -241,6 +247,20 @@ LAST_ERRORS = ("lastError", "lastErrors", "lastErrorMessage")
 
 #: Fields of spec with which a person stops the controller; True means Suspended.
 SUSPEND_FIELDS = ("suspend", "suspended", "paused", "pause", "hibernate")
+
+#: Annotations with which a person stops the controller, without the domain before them: name -> value.
+#: Cluster API, Crossplane, ECK, Strimzi, Flux, CloudNativePG.
+PAUSE_MARKS: dict[str, str] = {
+    "paused": "true",
+    "pause": "true",
+    "suspend": "true",
+    "pause-orchestration": "true",
+    "pause-reconciliation": "true",
+    "reconcile": "disabled",
+    "reconciliationLoop": "disabled",
+    "hibernation": "on",
+    "managed": "false",
+}
 
 #: Where status tells the generation that its writer saw.
 OBSERVED_FIELDS = (

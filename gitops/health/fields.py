@@ -99,7 +99,7 @@ def _state(shown: str, runs: bool) -> str | None:
 def _word(field: str, value: str, runs: bool, summed_up: bool, status: Mapping[str, Any]) -> Iterator[Evidence]:
     says, shown = state(value, runs)
     if says == PROGRESSING:
-        if summed_up and field.lower() not in facts.STATE_FIELDS:
+        if (summed_up and field.lower() not in facts.STATE_FIELDS) or "".join(tokens(shown)) in facts.NO_STATES:
             return
         message = status.get("message")
         if isinstance(message, str) and failed(message):

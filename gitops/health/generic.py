@@ -11,7 +11,7 @@ from typing import Any
 
 from gitops.health import conditions, facts, fields
 from gitops.health.conditions import Evidence
-from gitops.health.reading import section, whole_number
+from gitops.health.reading import metadata, section, whole_number
 from gitops.health.statusless import has_no_status
 from gitops.model.health import DEGRADED, HEALTHY, MISSING, PROGRESSING, SUSPENDED, UNKNOWN, Health
 from gitops.model.objects import Object
@@ -24,8 +24,8 @@ _RANK = {word: rank for rank, word in enumerate(_WORST_FIRST)}
 def assess_generic(obj: Object, group: str, kind: str) -> Health | None:
     """The health by the API conventions; None where the kind is known to have no status."""
     status, spec = obj.get("status"), section(obj, "spec")
-    if paused := _paused(spec):
-        return Health(SUSPENDED, f"spec.{paused} is set", "generic/suspended")
+    if paused := _paused(spec) or _paused_by_mark(obj):
+        return Health(SUSPENDED, f"{paused} is set", "generic/suspended")
     if not status:
         return None if has_no_status(group, kind) else Health(PROGRESSING, "Waiting for a status", "generic/no-status")
     runs = fields.runs_to_completion(kind)
@@ -65,7 +65,14 @@ def _evidence(status: Mapping[str, Any], spec: Mapping[str, Any], generation: in
 
 
 def _paused(spec: Mapping[str, Any]) -> str | None:
-    return next((name for name in facts.SUSPEND_FIELDS if spec.get(name) is True), None)
+    return next((f"spec.{name}" for name in facts.SUSPEND_FIELDS if spec.get(name) is True), None)
+
+
+def _paused_by_mark(obj: Object) -> str | None:
+    for name, value in section(metadata(obj), "annotations").items():
+        if isinstance(name, str) and facts.PAUSE_MARKS.get(name.rpartition("/")[2]) == value:
+            return f"the annotation {name}"
+    return None
 
 
 def _is_behind(status: Mapping[str, Any], generation: int) -> bool:

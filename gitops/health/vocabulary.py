@@ -48,6 +48,18 @@ PHRASES: dict[str, str] = {
     "rollback complete": DEGRADED,
     "roll back complete": DEGRADED,
     "crash loop": DEGRADED,
+    "pull back off": DEGRADED,
+    "back off": PROGRESSING,
+    "no leader": DEGRADED,
+    "storage full": DEGRADED,
+    "disk full": DEGRADED,
+    "rolled back": DEGRADED,
+    "failed over": HEALTHY,
+    "scaling up": PROGRESSING,
+    "scaling out": PROGRESSING,
+    "scaling in": PROGRESSING,
+    "update available": HEALTHY,
+    "upgrade available": HEALTHY,
     "up to date": HEALTHY,
     "in service": HEALTHY,
     "in use": HEALTHY,
@@ -69,6 +81,9 @@ PHRASES: dict[str, str] = {
     "no error": HEALTHY,
     "no errors": HEALTHY,
     "no matching": SUSPENDED,
+    "not reachable": DEGRADED,
+    "not responding": DEGRADED,
+    "not working": DEGRADED,
     "scaled to zero": SUSPENDED,
 }
 
@@ -86,13 +101,15 @@ WORDS: dict[str, frozenset[str]] = {
         unreachable unrecognized unrecoverable unresolved unresolvable unschedulable unsupported untrusted
         violated violation violations warn warning wrong
         ambiguous compromised crashes dangling deadlock deadlocked declined depleted diverged duplicated exception gone
-        hung impaired inoperable interrupted irreconcilable malfunction missed outage overcommitted preempted pressure
-        prohibited stale unbindable unexpected unfulfilled unlicensed unsatisfied unsatisfiable unsuccessful unusable"""
+        hung impaired impossible inoperable interrupted irreconcilable malfunction missed outage overcommitted preempted
+        pressure prohibited stale unbindable unexpected unfulfilled unlicensed unresponsive unsatisfied unsatisfiable
+        unsuccessful unusable abandoned alerting exited isolated issues zombie"""
     ),
     SUSPENDED: _words(
         """disabled disrupting dormant frozen halted held hibernated hibernating ignored inactive manual maintenance
         pause paused pausing standby stop stopped stopping suspend suspended suspending dehydrated shelved
-        asleep sleeping deactivated deallocated decommissioned ignore poweroff poweredoff"""
+        asleep sleeping deactivated deallocated decommissioned ignore poweroff poweredoff
+        closed cordoned drained locked"""
     ),
     PROGRESSING: _words(
         """await backoff being bootstrap build create degrading delete deleted drain incoming init install launch
@@ -102,7 +119,7 @@ WORDS: dict[str, frozenset[str]] = {
         unset unsynced upgrade update wait yellow initial pendingcreation renewal shutdown terminate
         allocate attach converge elect enqueue enqueued failover inprogress inqueue inspect preparation propagate
         rebalance rebuild recover recovery redeploy request reschedule resize restart resume rotate startup switchover
-        throttled throttling"""
+        throttled throttling deprovisioned destroyed drifted removed"""
     ),
     UNKNOWN: _words("inconclusive undetermined indeterminate"),
     HEALTHY: _words(
@@ -111,7 +128,7 @@ WORDS: dict[str, frozenset[str]] = {
         online open operational passed passing present promoted provided ready registered running serving stable
         success successful successfully succeeded succeed up valid validated verified working
         accepting formed leading optimal polling quorate reachable latest responsive steady streaming unlocked unpacked
-        unsealed watching"""
+        unsealed watching busy good on safe unpaused"""
     ),
 }
 
@@ -119,7 +136,8 @@ WORDS: dict[str, frozenset[str]] = {
 PRECEDENCE = (DEGRADED, SUSPENDED, PROGRESSING, UNKNOWN, HEALTHY)
 
 #: Words that turn a good word around: "not" into "not yet" (NotReady, NotComplete), the others into a refusal
-#: (NoValidCertificate). A bad word after any of them is good news (no errors).
+#: (NoValidCertificate). A bad word after any of them is good news (no errors), and so is one that is under way
+#: (NotUpdating), but for what should have begun (NotStarted).
 NEGATIONS = {"not": PROGRESSING, "no": DEGRADED, "non": DEGRADED, "never": DEGRADED, "without": DEGRADED}
 
 #: English grammar, for words that no row has: `-ing` is under way (Creating), `-ed` is done (Provisioned).

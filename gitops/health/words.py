@@ -35,7 +35,8 @@ def _meaning(text: str) -> str | None:
             continue
         if meaning is not None:
             if negation:
-                found.add(negation if meaning == HEALTHY else HEALTHY)
+                not_begun = meaning == PROGRESSING and word.endswith("ed")
+                found.add(negation if meaning == HEALTHY else PROGRESSING if not_begun else HEALTHY)
             else:
                 found.add(meaning)
             negation = None

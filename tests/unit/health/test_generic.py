@@ -117,3 +117,25 @@ def test_an_object_of_any_size_is_judged_by_its_first_part():
     broken = {"type": "Ready", "status": "False", "reason": "Broken"}
     assert assess(thing({"conditions": [*many, broken]})).status == "Healthy"
     assert assess(thing({"conditions": [broken, *many]})).status == "Degraded"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "word"),
+    [
+        ("cluster.x-k8s.io/paused", "true", "Suspended"),
+        ("crossplane.io/paused", "true", "Suspended"),
+        ("crossplane.io/paused", "false", "Healthy"),
+        ("strimzi.io/pause-reconciliation", "true", "Suspended"),
+        ("kustomize.toolkit.fluxcd.io/reconcile", "disabled", "Suspended"),
+        ("eck.k8s.elastic.co/managed", "false", "Suspended"),
+        ("example.org/owner", "true", "Healthy"),
+    ],
+)
+def test_an_annotation_that_stops_the_controller_suspends(name, value, word):
+    obj = {
+        "apiVersion": "example.org/v1",
+        "kind": "Thing",
+        "metadata": {"name": "x", "annotations": {name: value}},
+        "status": {"phase": "Ready"},
+    }
+    assert assess(obj, generic_only=True).status == word
