@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+import sys
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +13,10 @@ from typing import Any
 import pytest
 
 from gitops.model.application import Source
-from gitops.source import BuildEnv, Limits, PluginCommand, Rendered, Renderer, RenderRequest
+from gitops.source import BuildEnv, PluginCommand, Rendered, Renderer, RenderRequest
 
-Render = Callable[..., Rendered]
-LIMITS = Limits(wall_seconds=6, cpu_seconds=4, memory_mib=160, output_mib=8, objects=1000, depth=100)
+sys.path.insert(0, str(Path(__file__).parent))
+from hostile import CONFIG_MAP, LIMITS, Render, resident_mib, until, write
 
 
 @pytest.fixture(scope="module")
@@ -56,10 +59,14 @@ def render(renderer: Renderer) -> Render:
     return render
 
 
-def write(root: Path, files: dict[str, str | bytes]) -> Path:
-    """Write files below `root`."""
-    for path, content in files.items():
-        file = root / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return root
+@pytest.fixture
+def unharmed(render: Render, temp: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """After each attack: other applications render, this process has not grown, no temporary file is left."""
+    healthy = write(tmp_path_factory.mktemp("healthy"), {"a.yaml": CONFIG_MAP})
+    assert len(render(healthy).objects) == 1
+    before, started = resident_mib(), time.monotonic()
+    yield
+    assert resident_mib() - before < 64
+    assert time.monotonic() - started < LIMITS.wall_seconds + 20
+    assert len(render(healthy).objects) == 1
+    until(lambda: not [file for _, _, files in os.walk(temp) for file in files])

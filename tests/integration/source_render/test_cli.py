@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
-from conftest import write
+from hostile import write
 
 ROOT = Path(__file__).parents[3]
 CONFIG_MAP = (

@@ -18,7 +18,7 @@ from gitops.source import BuildEnv, Limits, Rendered, Renderer, RenderRequest
 from gitops.source.git.tree import PathNotFound
 
 sys.path.insert(0, str(Path(__file__).parent))
-from conftest import write
+from hostile import write
 
 Render = Callable[..., Rendered]
 CONFIG_MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"
