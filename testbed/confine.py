@@ -8,19 +8,26 @@ from __future__ import annotations
 import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
 UID = 65532
 #: What an image brings, read-only; links are links there too.
-SYSTEM = ("usr", "bin", "sbin", "lib", "lib64", "etc", "opt")
+SYSTEM = ("usr", "bin", "sbin", "lib", "lib64", "opt")
 
 
-def wrap(argv: Sequence[str], root: Path, volumes: Mapping[str, str], readable: Sequence[Path]) -> list[str | Path]:
+def wrap(
+    argv: Sequence[str],
+    root: Path,
+    volumes: Mapping[str, str],
+    readable: Sequence[Path],
+    writable: Collection[str] = (),
+) -> list[str | Path]:
     """The command that runs `argv` confined below `root`, an empty folder that may be used several times.
 
-    `volumes`: the path inside -> the folder outside; `readable`: further folders, at their own paths and read-only.
+    `volumes`: the path inside -> the folder outside, read-only but for those inside that are in `writable`; `readable`:
+    further folders, at their own paths and read-only.
     The process id stays, so that signals reach the program.
     """
     root.mkdir(exist_ok=True)
@@ -31,17 +38,19 @@ def wrap(argv: Sequence[str], root: Path, volumes: Mapping[str, str], readable: 
             steps.append(f"ln -s {shlex.quote(str(link.readlink()))} {name}")
         elif link.is_dir():
             steps.append(_bind(link, str(link), read_only=True))
+    # A copy, since volumes are mounted into it.
+    steps.append("cp -a /etc etc")
     steps += ["mkdir -p proc dev", "mount --rbind /proc proc", "mount --rbind /dev dev"]
     # Outer folders first: a repository below /tmp must stay visible.
     for inside, outside in sorted(volumes.items()):
-        steps.append(_bind(Path(outside), inside, read_only=False))
+        steps.append(_bind(Path(outside), inside, read_only=inside not in writable))
     for path in sorted({path for path in readable if not _below(path, SYSTEM)}):
         steps.append(_bind(path, str(path), read_only=True))
     steps.append(f"mount -o remount,ro {new}")
     user = f"--reuid={UID} --regid={UID} --clear-groups --no-new-privs --inh-caps=-all --bounding-set=-all"
     # The folder that it starts in is one that the image has.
     inner = f'cd {shlex.quote(str(readable[0]))} && exec setpriv {user} -- "$@"'
-    steps.append(f'exec chroot . sh -ec {shlex.quote(inner)} confined "$@"')
+    steps.append(f'exec {shutil.which("chroot") or "chroot"} . sh -ec {shlex.quote(inner)} confined "$@"')
     return ["unshare", "--mount", "--", "sh", "-c", "\n".join(steps), "confine", *argv]
 
 

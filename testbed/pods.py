@@ -218,7 +218,9 @@ class Pods(Closing):
         if not pod.confined:
             return list(argv)
         root = self._group.directory / pod.name / "root"
-        return confine.wrap(argv, root, pod.paths, [ROOT, Path(sys.prefix), Path(sys.base_prefix)])
+        mounts = pod.container.get("volumeMounts", [])
+        writable = {mount["mountPath"] for mount in mounts if not mount.get("readOnly")}
+        return confine.wrap(argv, root, pod.paths, [ROOT, Path(sys.prefix), Path(sys.base_prefix)], writable)
 
     def _outside(self, pod: Pod, value: str) -> str:
         if pod.confined:

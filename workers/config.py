@@ -10,9 +10,16 @@ from gitops.settings import Settings
 from gitops.state.queue import QUEUES
 
 
+def verified(url: str) -> str:
+    """The URL with what Celery wants to be told: a TLS server's certificate is verified, unless the URL says else."""
+    if not url.startswith("rediss://") or "ssl_cert_reqs=" in url:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}ssl_cert_reqs=required"
+
+
 def celery_config(settings: Settings) -> dict[str, Any]:
     """The configuration of the Celery application."""
-    url = settings.redis_url.get_secret_value()
+    url = verified(settings.redis_url.get_secret_value())
     transport = {
         "visibility_timeout": settings.visibility_timeout,
         "unacked_restore_interval": 10,

@@ -27,6 +27,7 @@ from testbed.engine import custom_resources
 from testbed.gitserver import GitServer
 from testbed.pods import Pod, Pods
 from testbed.redis import RedisServer
+from testbed.tlsfront import TlsFront
 from testbed.world import eventually
 
 ROOT = Path(__file__).parents[3]
@@ -115,7 +116,10 @@ Install = Callable[..., Release]
 
 @pytest.fixture(scope="module")
 def install(chart_cluster: ControlPlane) -> Iterator[Install]:
-    """Installs the chart: `install(values, namespaces=…)`, over a Redis of its own with the chart's password."""
+    """Installs the chart: `install(values, namespaces=…, external=…)`, over a Redis of its own with its password.
+
+    `external` adds to redis.external; with a `caSecret` in it, the Redis is reached by TLS alone.
+    """
     client = ClusterClient(Connection.from_kubeconfig(chart_cluster.kubeconfig))
     with ExitStack() as stack:
 
@@ -125,6 +129,11 @@ def install(chart_cluster: ControlPlane) -> Iterator[Install]:
                 chart_cluster.create_namespace(namespace)
             redis = stack.enter_context(RedisServer())
             external = {"address": f"127.0.0.1:{redis.port}", **tune.pop("external", {})}
+            if external.get("caSecret"):
+                front = stack.enter_context(TlsFront(redis.port))
+                external |= {"address": f"127.0.0.1:{front.port}", "tls": True}
+                ca = ["--from-file", f"ca.crt={front.ca_file}"]
+                chart_cluster.kubectl("create", "secret", "generic", external["caSecret"], "-n", name, *ca)
             given = {
                 "fullnameOverride": name,
                 "redis": {"internal": {"enabled": False}, "external": external},
@@ -145,7 +154,7 @@ def install(chart_cluster: ControlPlane) -> Iterator[Install]:
 
 
 def password(redis: RedisServer, word: str, user: str) -> None:
-    """Close the Redis to all but who has the chart's password; another user than `default` has its own keys alone."""
+    """Close the Redis to all but the password; a user that is not `default` sees the keys of the engine alone."""
     admin = Redis(port=redis.port)
     if user != "default":
         admin.acl_setuser(
@@ -153,8 +162,8 @@ def password(redis: RedisServer, word: str, user: str) -> None:
             enabled=True,
             passwords=[f"+{word}"],
             keys=["gitops:*"],
-            channels=["gitops:*"],
-            commands=["+@all", "-@admin", "-@dangerous", "+info", "+keys"],
+            channels=["*"],
+            commands=["+@all", "-@admin", "-@dangerous", "+info"],
         )
     admin.acl_setuser("default", enabled=True, reset_passwords=True, passwords=[f"+{word}"], commands=["+@all"])
 
