@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -47,6 +49,8 @@ def directions(here: Local) -> None:
     """Print how to go on."""
     env = here.engine.env
     console.print("\n[bold]It runs.[/bold] In another terminal:")
+    if shutil.which("gitops") is None:
+        console.print(f"  export PATH={Path(sys.executable).parent}:$PATH", soft_wrap=True)
     for name in ("GITOPS_KUBECONFIG", "GITOPS_REDIS_URL", "GITOPS_SEAL_KEY", "GITOPS_DATA_DIR"):
         console.print(f"  export {name}={env[name]}", soft_wrap=True)
     console.print(f"  export KUBECONFIG={here.kubeconfig}", soft_wrap=True)

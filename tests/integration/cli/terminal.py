@@ -41,13 +41,14 @@ class Up:
 
     def run(self, *argv: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command in "another terminal": with what was exported, and nothing else."""
-        env = {**PLAIN, **self.exports, "GITOPS_NAMESPACE": NAMESPACE}
+        exports = {name: value.replace("$PATH", PLAIN["PATH"]) for name, value in self.exports.items()}
+        env = {**PLAIN, **exports, "GITOPS_NAMESPACE": NAMESPACE}
         done = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=120)
         assert not check or done.returncode == 0, f"{argv}: {done.stderr}{done.stdout}"
         return done
 
     def gitops(self, *args: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        return self.run(sys.executable, "-m", "gitops.cli", *args, check=check)
+        return self.run("gitops", *args, check=check)
 
     def application(self, name: str, files: dict[str, str]) -> Object:
         """An Application without automated sync, from a repository of its own."""
