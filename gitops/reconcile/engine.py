@@ -15,12 +15,13 @@ from gitops.model.names import API_VERSION, GROUP, REFRESH
 from gitops.model.objects import GVK, Object, ObjectKey
 from gitops.model.project import AppProject
 from gitops.observe import BackgroundWriter, EventRecorder, logs
-from gitops.observe.requests import api_observer, git_request
+from gitops.observe.requests import git_request
 from gitops.project import check_source, validate_application
 from gitops.reconcile import applicationsets as generating
 from gitops.reconcile import compare as comparing
 from gitops.reconcile import fetch as fetching
 from gitops.reconcile import operate as operating
+from gitops.reconcile.answers import Answers
 from gitops.reconcile.clusters import ClusterRegistry, registry
 from gitops.reconcile.control import Control, ControlConfig
 from gitops.reconcile.notices import Notices
@@ -58,6 +59,7 @@ class Engine:
     events: EventRecorder
     store_result: StoreResult
     notices: Notices
+    answers: Answers
     name: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
     #: How the operation that this step moved stands now: its phase and why. A step begins with none.
     outcome: str = ""
@@ -72,7 +74,8 @@ class Engine:
         connection: Connection | None = None,
     ) -> Engine:
         """The engine as the settings say; `renderer` is one that runs already. Nothing is connected to yet."""
-        clusters, control = registry(settings, state, api_observer, connection)
+        answers = Answers()
+        clusters, control = registry(settings, state, answers.observer, connection)
         name = f"{socket.gethostname()}:{os.getpid()}"
 
         def write_event(event: Object) -> None:
@@ -96,6 +99,7 @@ class Engine:
             notices=Notices(
                 lambda: control.get().notifications, state.notices, project=lambda app: control.get().project_of(app)
             ),
+            answers=answers,
             name=name,
         )
 

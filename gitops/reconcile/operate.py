@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger("gitops.apply")
 
 #: One task call goes on with steps that can be made at once for this many seconds, then lets others have the worker.
-TURN_SECONDS = 20.0
+TURN_SECONDS = 2.0
+#: Requests in flight that one application may have of the limit that all share: a large one leaves some to the others.
+SHARE = 12
 #: Seconds after which a parked operation looks again by itself, should no event wake it.
 BACKSTOP_SECONDS = 120.0
 #: Seconds after which the clock wakes an operation that nobody goes on with, and one whose step failed.
@@ -154,7 +156,10 @@ def _go_on(
         ending.end(engine, app, record, run)
     elif isinstance(outcome, Parked):
         _park(engine, run, outcome)
-    if newer or isinstance(outcome, Again):
+    if isinstance(outcome, Again):
+        # Its turn is over, not its work: what people, pushes and drift ask of other applications comes first.
+        engine.state.queue.want(APPLY, app.id, Rank.POLL)
+    elif newer:
         engine.state.queue.want(APPLY, app.id, Rank.DRIFT)
 
 
@@ -207,7 +212,7 @@ def _step(engine: Engine, run: Run) -> Outcome:
     """One step, under the cluster's in-flight limit that all workers share."""
     checks = run.config.health_checks
     tasks = len(run.record.plan.tasks) if run.record.plan else 1
-    with engine.state.inflight.batch(run.server, min(max(tasks, 1), 16)) as batch:
+    with engine.state.inflight.batch(run.server, min(max(tasks, 1), SHARE)) as batch:
         context = Context(
             client=run.client,
             check_lock=lambda: engine.state.locks.check(run.lock),
@@ -220,10 +225,11 @@ def _step(engine: Engine, run: Run) -> Outcome:
             parallel=batch.slots,
             wave_delay=engine.settings.wave_delay,
         )
-        begun = time.monotonic()
+        begun, busy = time.monotonic(), engine.answers.busy(run.server)
         with logs.step(logger, "step"), trace.span("step"):
             outcome = advance(run.record, run.artifact, context)
         written = len(run.client.written) or 1
+        batch.throttled = engine.answers.busy(run.server) > busy
         batch.slow = (time.monotonic() - begun) * batch.slots / written > SLOW_SECONDS
     return outcome
 

@@ -20,13 +20,16 @@ from gitops.sync.task import Task
 BACKSTOP = 120.0
 #: Seconds between two looks for a kind whose CRD was just applied, or an object that was just deleted.
 SOON = 0.25
+#: Objects that one step writes at the most: a wave of thousands takes many steps, so that others get their turn and
+#: their share of the cluster's in-flight limit.
+STEP_TASKS = 200
 
 TASKS_FAILED = "one or more synchronization tasks completed unsuccessfully"
 APPLY_FAILED = "one or more objects failed to apply"
 
 
 def advance(record: OperationRecord, artifact: Artifact, context: Context) -> Outcome:
-    """Move an operation on by at most one (phase, wave), and write on the record what came of it.
+    """Move an operation on by at most one (phase, wave) and STEP_TASKS objects; what came of it goes on the record.
 
     Takes the record (planned: `record.plan`, see `OperationRecord.needs_plan`), the Artifact at `record.artifact`,
     and the surroundings. The caller keeps the record after each call, writes `record.to_status()` to the CR, and
@@ -166,7 +169,7 @@ def _wait(record: OperationRecord, plan: Plan, context: Context) -> Outcome | No
     return Parked(messages.waiting(waits, what), _keys(waits), context.now() + BACKSTOP)
 
 
-def _run(
+def _run(  # noqa: PLR0911 - one outcome each
     pending: list[Task],
     record: OperationRecord,
     plan: Plan,
@@ -177,9 +180,11 @@ def _run(
     unconfirmed = [t for t in tasks if t.prune and t.confirm and not t.skip_prune and not _approved(record, context)]
     if unconfirmed:
         return Parked(messages.waiting(unconfirmed, messages.CONFIRMATION), until=context.now() + BACKSTOP)
-    ran = group.run(tasks, record, plan, desired, context)
+    ran = group.run(group.first(tasks, STEP_TASKS), record, plan, desired, context)
     if not ran.complete:
         return _held_up(ran, context)
+    if len(tasks) > STEP_TASKS:
+        return Again()
     members = [task for task in plan.main if task.group == tasks[0].group]
     refused = [r.message for task in members if (r := record.result(task)) is not None and r.code == SYNC_FAILED]
     if refused:

@@ -45,6 +45,11 @@ def manifests(artifact: Artifact) -> dict[ObjectKey, Manifest]:
     return {manifest.key: manifest for manifest in artifact.objects}
 
 
+def first(tasks: Sequence[Task], count: int) -> list[Task]:
+    """The first `count` tasks of a group in the order in which `run` does them: what is pruned comes first."""
+    return sorted(tasks, key=lambda task: not task.prune)[:count]
+
+
 def run(
     tasks: Sequence[Task],
     record: OperationRecord,

@@ -21,6 +21,8 @@ if redis.call('EXISTS', KEYS[4]) == 1 then
   return 4
 end
 if redis.call('HEXISTS', app, 'op') == 1 then
+  -- An operation that goes on by itself after its turn keeps its place in the queue.
+  if redis.call('HEXISTS', app, 'pend:apply') == 1 then return 2 end
   return 2 - publish(app, 'apply', '1', ARGV[9], ARGV[10], KEYS[7], KEYS[8])
 end
 if ARGV[4] == '1' then

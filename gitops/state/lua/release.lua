@@ -16,7 +16,9 @@ end
 for at = 2, #ARGV, 3 do
   local task = ARGV[at]
   local again = redis.call('HDEL', KEYS[2], 'again:' .. task) == 1
-  if again or task == heard then
+  -- What waits already, an operation that goes on after its turn, keeps its place in the queue.
+  local waits = redis.call('HEXISTS', KEYS[2], 'pend:' .. task) == 1
+  if again or task == heard and not waits then
     published = published + publish(KEYS[2], task, '1', ARGV[at + 1], ARGV[at + 2], KEYS[key], KEYS[key + 1])
   end
   key = key + 2
