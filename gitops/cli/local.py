@@ -7,10 +7,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import orjson
+import redis
 
 from gitops.cluster import ApiError, ClusterClient, Connection
+from gitops.errors import GitOpsError
 from gitops.model.objects import GVK, Manifest
 
 if TYPE_CHECKING:
@@ -42,7 +45,8 @@ def local(
 ) -> Iterator[Local]:
     """Run the engine until the block ends. Only a cluster whose kubeconfig is named is touched.
 
-    Raises TestbedError or BuildError where a part cannot be built or started.
+    Raises GitOpsError where what is named does not answer, TestbedError or BuildError where a part cannot be built or
+    started.
     """
     # The control plane for a quick start comes with the testbed; a cluster and Redis that are named need none of it.
     from testbed.controlplane import ControlPlane
@@ -53,7 +57,9 @@ def local(
         if kubeconfig is None:
             say("Starting a control plane (the first time it is built from Go modules, which takes minutes)")
             kubeconfig = stack.enter_context(ControlPlane()).kubeconfig
-        if not redis_url:
+        if redis_url:
+            _answers(redis_url)
+        else:
             redis_url = stack.enter_context(RedisServer()).url
         say("Installing the custom resources")
         client = ClusterClient(Connection.from_kubeconfig(kubeconfig))
@@ -63,6 +69,17 @@ def local(
             Engine(kubeconfig, redis_url, workers=workers, flower=True, namespace=namespace, env=env)
         )
         yield Local(kubeconfig, redis_url, engine, client, namespace)
+
+
+def _answers(redis_url: str) -> None:
+    """Raises GitOpsError naming the server, and nothing else of the URL, where no Redis answers there."""
+    where = urlsplit(redis_url)
+    try:
+        with redis.Redis.from_url(redis_url, socket_connect_timeout=5, socket_timeout=5) as server:
+            server.ping()
+    except (redis.RedisError, ValueError) as error:
+        at = f"{where.hostname}:{where.port or 6379}" if where.hostname else "the URL given"
+        raise GitOpsError(f"no Redis answers at {at} ({type(error).__name__}); check --redis") from None
 
 
 def install(client: ClusterClient, namespace: str, resources: list[dict[str, object]]) -> None:

@@ -8,6 +8,7 @@ import signal
 import socket
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 import terminal
@@ -38,6 +39,19 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
+
+
+def kubeconfig(server: str) -> dict[str, Any]:
+    """A kubeconfig whose current context is a cluster at this address."""
+    named = {"name": "theirs"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "theirs",
+        "clusters": [{**named, "cluster": {"server": server, "insecure-skip-tls-verify": True}}],
+        "users": [{**named, "user": {"token": "x"}}],
+        "contexts": [{**named, "context": {"cluster": "theirs", "user": "theirs"}}],
+    }
 
 
 def test_it_says_how_to_go_on(up: terminal.Up) -> None:
@@ -71,18 +85,8 @@ def test_all_that_it_started_ends_with_it(
 def test_the_cluster_of_the_users_own_kubeconfig_is_left_alone(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
-        server = f"https://127.0.0.1:{listener.getsockname()[1]}"
         theirs = tmp_path / "config"
-        named = {"name": "theirs"}
-        config = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "theirs",
-            "clusters": [{**named, "cluster": {"server": server, "insecure-skip-tls-verify": True}}],
-            "users": [{**named, "user": {"token": "x"}}],
-            "contexts": [{**named, "context": {"cluster": "theirs", "user": "theirs"}}],
-        }
-        theirs.write_text(yaml.safe_dump(config))
+        theirs.write_text(yaml.safe_dump(kubeconfig(f"https://127.0.0.1:{listener.getsockname()[1]}")))
         said = tmp_path / "said"
         process = terminal.start(said, "--workers", "1", KUBECONFIG=str(theirs), HOME=str(Path.home()))
         try:
@@ -109,6 +113,20 @@ def test_a_redis_that_does_not_answer_is_said(control_plane: ControlPlane, tmp_p
         port = taken.getsockname()[1]
     named = ["--kubeconfig", str(control_plane.kubeconfig), "--redis", f"redis://:secret@127.0.0.1:{port}/0"]
     process = terminal.start(said, *named, "--workers", "1", "--namespace", "no-redis")
-    assert process.wait(120) == 1
-    assert "Traceback" not in said.read_text().splitlines()[-1]
+    assert process.wait(60) == 1
+    assert said.read_text().splitlines()[-1].startswith(f"gitops: no Redis answers at 127.0.0.1:{port}")
+    assert "Traceback" not in said.read_text()
     assert "secret" not in said.read_text()
+
+
+def test_a_cluster_that_does_not_answer_is_said(redis_server: RedisServer, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    nobody = tmp_path / "config"
+    nobody.write_text(yaml.safe_dump(kubeconfig(f"https://127.0.0.1:{port}")))
+    said = tmp_path / "said"
+    process = terminal.start(said, "--kubeconfig", str(nobody), "--redis", redis_server.url_of(63))
+    assert process.wait(60) == 1
+    assert said.read_text().splitlines()[-1].startswith("gitops: ")
+    assert str(port) in said.read_text()
+    assert "Traceback" not in said.read_text()
