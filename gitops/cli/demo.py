@@ -11,7 +11,7 @@ import typer
 from rich.live import Live
 from rich.table import Table
 
-from gitops.cli.local import Local, load, local
+from gitops.cli.local import Local, load, local, told
 from gitops.cli.show import console, row, table
 from gitops.cli.up import directions, wait_for_interrupt
 from gitops.errors import GitOpsError
@@ -34,6 +34,7 @@ def demo(
     from testbed.gitserver import GitServer
 
     with (
+        told(),
         GitServer(ssh=False) as server,
         local(console.print, env={"GITOPS_REPO_PROTOCOLS": "https,ssh,http"}) as here,
     ):

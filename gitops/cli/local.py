@@ -34,6 +34,18 @@ class Local:
 
 
 @contextmanager
+def told() -> Iterator[None]:
+    """What cannot be built or started is a GitOpsError: a sentence for the user, not a traceback."""
+    from testbed.build import BuildError
+    from testbed.processes import TestbedError
+
+    try:
+        yield
+    except (BuildError, TestbedError) as error:
+        raise GitOpsError(str(error)) from None
+
+
+@contextmanager
 def local(
     say: Say,
     *,

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from gitops.cli.local import Local, local
+from gitops.cli.local import Local, local, told
 from gitops.cli.show import console
 
 #: What the options name. A cluster or a Redis is never taken from the environment: it would not have been meant.
@@ -33,9 +33,12 @@ def up(
     setting is an environment variable with the prefix GITOPS_, as for the engine itself.
     """
     env = settings(os.environ)
-    with local(
-        console.print, kubeconfig=kubeconfig, redis_url=redis, workers=workers, namespace=namespace, env=env
-    ) as here:
+    with (
+        told(),
+        local(
+            console.print, kubeconfig=kubeconfig, redis_url=redis, workers=workers, namespace=namespace, env=env
+        ) as here,
+    ):
         directions(here)
         wait_for_interrupt()
 

@@ -107,6 +107,15 @@ def test_a_kubeconfig_that_is_not_there_is_said(tmp_path: Path) -> None:
     assert "Traceback" not in said.read_text()
 
 
+def test_what_a_fresh_machine_lacks_is_said(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    process = terminal.start(said, PATH=str(tmp_path), HOME=str(tmp_path), XDG_CACHE_HOME=str(tmp_path))
+    assert process.wait(60) == 1
+    assert "gitops: " in said.read_text()
+    assert "Go" in said.read_text()
+    assert "Traceback" not in said.read_text()
+
+
 def test_a_redis_that_does_not_answer_is_said(control_plane: ControlPlane, tmp_path: Path) -> None:
     said = tmp_path / "said"
     with socket.create_server(("127.0.0.1", 0)) as taken:
