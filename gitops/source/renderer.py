@@ -193,7 +193,7 @@ class _Run:
         try:
             self.channel.receive(time.monotonic() + _QUEUE_SECONDS)
             self.deadline = time.monotonic() + limits.wall_seconds + _GRACE_SECONDS
-            self.channel.send(self._job())
+            self._send_job()
             while True:
                 message = self.channel.receive(self.deadline)
                 if "done" in message:
@@ -213,6 +213,15 @@ class _Run:
             raise self._died(process) from None
         except ValueError:
             raise RenderError("the render gave an answer that cannot be read") from None
+
+    def _send_job(self) -> None:
+        assert self.channel
+        try:
+            self.channel.send(self._job())
+        except TypeError:
+            raise InvalidSpecError(
+                "the source holds a value that JSON cannot hold: a number of more than 64 bits, or broken text"
+            ) from None
 
     def _open(self) -> RenderProcess:
         limits = self.request.limits

@@ -168,7 +168,11 @@ def _locked(files: Files, chart: dict[str, Any]) -> dict[str, str]:
     if name not in files:
         return {}
     entries = _map(files, name).get("dependencies") or []
-    return {e["name"]: str(e.get("version")) for e in entries if isinstance(e, dict) and isinstance(e.get("name"), str)}
+    return {
+        e["name"]: str(e.get("version") or "")
+        for e in entries
+        if isinstance(e, dict) and isinstance(e.get("name"), str)
+    }
 
 
 def present(files: Files) -> set[str]:
