@@ -50,13 +50,15 @@ class ApplicationEars:
         logger.info("Application %s is gone", app)
 
     def _changed(self, app: str, event: Event) -> None:
+        fresh = app not in self._versions
         self._versions[app] = event.resource_version
         self.summaries[app] = summary(event.object)
         # A worker's own patch may have brought this change to Redis before us: what was decided is remembered here too.
         digest = spec_digest(event.object)
-        changed = self._state.apps.put(app, event.object) or self._decided.get(app, digest) != digest
+        changed = self._state.apps.put(app, event.object, digest) or self._decided.get(app, digest) != digest
         self._decided[app] = digest
-        self._state.due.add(app, time.time())
+        if fresh or changed:
+            self._state.due.add(app, time.time())
         if changed:
             with trace.publishing(FETCH, app) as published:
                 if self._state.queue.want(FETCH, app, self._rank(app, event.object)):

@@ -54,6 +54,8 @@ class GitHttpServer(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    #: As any web server: a small answer does not wait for the other side's delayed acknowledgement.
+    disable_nagle_algorithm = True
     server: GitHttpServer
 
     def do_GET(self) -> None:

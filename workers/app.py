@@ -11,7 +11,7 @@ from billiard.pool import EX_RECYCLE
 from celery import Celery, signals
 
 from gitops.settings import settings
-from workers import malloc
+from workers import malloc, transport
 from workers.config import celery_config
 
 # A worker's children count in files that its parent reads, and the metrics must know that before they are made. It is
@@ -20,6 +20,7 @@ if settings().metrics_port and "worker" in sys.argv:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(settings().metrics_dir or settings().data_dir / "metrics")
 
 malloc.bound()
+transport.register()
 app = Celery("gitops")
 app.conf.update(celery_config(settings()))
 

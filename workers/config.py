@@ -65,6 +65,7 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "task_time_limit": settings.hard_time_limit,
         "task_send_sent_event": True,
         "worker_send_task_events": settings.task_events,
+        "worker_consumer": "workers.consumer:Consumer",
         "worker_prefetch_multiplier": 1,
         "worker_concurrency": settings.concurrency,
         "worker_max_memory_per_child": settings.child_memory_limit_kib,

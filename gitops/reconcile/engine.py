@@ -108,7 +108,8 @@ class Engine:
     def fetch(self, app_id: str, lock: Lock) -> None:
         """Desired state: resolve, render what changed, publish what follows."""
         self.control.ask_again()
-        fetching.fetch(self, app_id)
+        with self.refs.telling():
+            fetching.fetch(self, app_id)
 
     def compare(self, app_id: str, lock: Lock) -> None:
         """Compare with the cluster, write the status, start what the policy asks for."""
@@ -118,12 +119,14 @@ class Engine:
     def operate(self, app_id: str, lock: Lock) -> None:
         """Move the operation on by one step."""
         self.control.ask_again()
-        operating.operate(self, app_id, lock)
+        with self.refs.telling():
+            operating.operate(self, app_id, lock)
 
     def generate(self, set_id: str, lock: Lock) -> None:
         """Make an ApplicationSet's Applications as it says."""
         self.control.ask_again()
-        generating.reconcile(self, set_id, lock)
+        with self.refs.telling():
+            generating.reconcile(self, set_id, lock)
 
     # --- what people ask for ---
 
@@ -135,14 +138,21 @@ class Engine:
         operating.request(self, app_id, by=by, waiter=waiter, **options)
 
     def request_refresh(self, app_id: str, *, hard: bool = False) -> None:
-        """Look at an application anew."""
-        obj = self.application(app_id, fresh=True)
-        if obj is None:
+        """Look at an application's repositories and objects anew. `hard` renders and reads everything again.
+
+        Raises SyncError where the application does not exist.
+        """
+        if self.application(app_id, fresh=hard) is None:
             raise SyncError(f"Application {app_id} does not exist")
-        namespace, name = app_id.split("/", 1)
-        patch = {"metadata": {"annotations": {REFRESH: "hard" if hard else "normal"}}}
-        changed = self.clusters.control.merge_patch(ObjectKey(GROUP, "Application", namespace, name), patch)
-        self.state.apps.put(app_id, changed)
+        if hard:
+            # It has to outlive whatever happens to Redis and the workers until everything was read again.
+            namespace, name = app_id.split("/", 1)
+            patch = {"metadata": {"annotations": {REFRESH: "hard"}}}
+            changed = self.clusters.control.merge_patch(ObjectKey(GROUP, "Application", namespace, name), patch)
+            self.state.apps.put(app_id, changed)
+        else:
+            # Not done: so the comparison follows the fetch even where that finds nothing new.
+            self.state.apps.set_fields(app_id, done="")
         self.state.look_anew(app_id)
         self.state.queue.want(FETCH, app_id, Rank.PERSON)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from gitops.errors import GitOpsError, RepositoryError
+from gitops.reconcile.newcommit import NewCommit, tell
 from gitops.source.git import Mirrors, Refs
 from gitops.state import State
 
@@ -25,6 +27,8 @@ class RefsReader:
     interval: float
     owner: str
     clock: Callable[[], float] = time.time
+    #: Repositories whose looks found something new, until the end of `telling`.
+    news: list[NewCommit] = field(default_factory=list)
 
     def get(self, mirrors: Mirrors, url: str, app: str) -> Refs:
         """The refs as of at most one interval ago; `app` is the Application or ApplicationSet that asks.
@@ -51,6 +55,17 @@ class RefsReader:
             self.state.refs.fail(url, str(error))
             raise
         if self.state.refs.store(url, refs.to_json(), refs.resolve):
-            # A new commit: everybody who uses the repository looks now rather than at his own due time.
-            self.state.queue.want_look(self.state.apps.users(url) - {app})
+            self.news.append(NewCommit(mirrors, url, refs, app))
         return refs
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """At the end, let everybody look who uses a repository in which a look found something new.
+
+        Who asked first for a commit is done with his own by then, and sees it first.
+        """
+        try:
+            yield
+        finally:
+            while self.news:
+                tell(self.state, self.news.pop())

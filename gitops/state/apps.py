@@ -111,14 +111,18 @@ class Apps:
 
     # --- the CR ---
 
-    def put(self, app: str, obj: Object) -> bool:
-        """Keep an Application as the watch brought it. True where what people decide has changed."""
-        meta = {k: v for k, v in (obj.get("metadata") or {}).items() if k != "managedFields"}
-        spec = spec_digest(obj)
+    def put(self, app: str, obj: Object, spec: str = "") -> bool:
+        """Keep an Application as the watch brought it. True where what people decide has changed.
+
+        `spec` is its `spec_digest`, where that is known.
+        """
         key = self._keys.app(app)
         before, known = cast(list[bytes | None], self._redis.hmget(key, ["spec", "crv"]))
+        meta = obj.get("metadata") or {}
         if known and int(known) >= int(meta.get("resourceVersion") or 0):
             return False
+        meta = {k: v for k, v in meta.items() if k != "managedFields"}
+        spec = spec or spec_digest(obj)
         sealed = self._seal.seal(f"{key}/cr", orjson.dumps({**obj, "metadata": meta}))
         pipe = self._redis.pipeline(transaction=True)
         pipe.hset(key, mapping={"cr": sealed, "spec": spec, "crv": str(meta.get("resourceVersion") or "0")})

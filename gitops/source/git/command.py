@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
-from typing import IO, cast
+from typing import IO, BinaryIO, cast
 
 from git import Git
 from git.exc import GitCommandNotFound
@@ -65,6 +65,10 @@ CONFIG = """\
 """
 
 
+class TooMuch(RepositoryError):
+    """A command prints more than it may."""
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """How a command ended: exit status (negative: signal), stdout, stderr."""
@@ -111,9 +115,7 @@ class Runner:
                 while chunk := cast("IO[bytes]", process.stdout).read1(_CHUNK):  # type: ignore[attr-defined]
                     out += chunk
                     if len(out) > max_out:
-                        raise RepositoryError(
-                            f"git {arguments[0]} gives more than {max_out >> 20} MiB; this is refused"
-                        )
+                        raise TooMuch(f"git {arguments[0]} gives more than {max_out >> 20} MiB; this is refused")
                 process.wait()
             return Result(process.returncode, bytes(out), stderr.text(), watch.fired)
 
@@ -135,9 +137,7 @@ class Runner:
     ) -> Iterator[Popen[bytes]]:
         environment = self._environment(git_dir)
         command = [*_without_git_variables(environment), "git", *arguments]
-        with tempfile.TemporaryFile() as source:
-            source.write(stdin)
-            source.seek(0)
+        with _source(stdin) as source:
             try:
                 wrapper = Git(str(self.config.parent)).execute(
                     command,
@@ -231,6 +231,20 @@ class _Drain:
     def text(self) -> str:
         self._thread.join(5)
         return self._kept.decode("utf-8", "replace")
+
+
+@contextlib.contextmanager
+def _source(stdin: bytes) -> Iterator[BinaryIO | None]:
+    """What a command reads: a file, so that nobody has to feed it; None for nothing."""
+    if not stdin:
+        yield None
+        return
+    # In memory where the kernel can: a file on disk costs more than most commands take to read it.
+    memory = getattr(os, "memfd_create", None)
+    with os.fdopen(memory("stdin"), "w+b") if memory else tempfile.TemporaryFile() as source:
+        source.write(stdin)
+        source.seek(0)
+        yield cast("BinaryIO", source)
 
 
 def _without_git_variables(ours: Mapping[str, str]) -> list[str]:

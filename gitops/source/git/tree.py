@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gitops.errors import RepositoryError, SourceError
-from gitops.source.git.command import Result, Runner
+from gitops.source.git.command import Result, Runner, TooMuch
+from gitops.source.git.listing import LINK, MODULE, MOST, TREE, Item, Listing, listing
 
-LINK, MODULE = "120000", "160000"
 #: Symlinks that may follow one another, as the kernel has it.
 _HOPS = 40
 #: Bytes of paths in one command's arguments.
@@ -24,16 +24,6 @@ class PathNotFound(SourceError):
 
 class PathOutside(SourceError):
     """A path or symlink leads out of the repository."""
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One entry of a tree: git's mode, object id, bytes (-1 where it has none) and the path from the root."""
-
-    mode: str
-    oid: str
-    size: int
-    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +47,15 @@ class Tree:
 
     def listing(self, path: str) -> list[Item]:
         """Every file, symlink and submodule at or below a path ("" is the root)."""
+        if whole := self._whole():
+            return whole.below(path)
         below = ["--", path] if path else []
         return self._list(["-r", "-l", self.sha, *below])
 
     def items(self, paths: Sequence[str]) -> dict[str, Item]:
         """The entry of each path that has one; symlinks and submodules are not followed."""
+        if whole := self._whole():
+            return {path: item for path in paths if (item := whole.get(path))}
         found: dict[str, Item] = {}
         for chunk in _chunks(paths):
             found.update((item.path, item) for item in self._list(["-l", self.sha, "--", *chunk]))
@@ -72,7 +66,7 @@ class Tree:
         return self._checked(self._runner.run(["cat-file", "blob", oid], git_dir=self._git_dir, max_out=at_most)).out
 
     def ids(self, paths: Iterable[str]) -> dict[str, str | None]:
-        """An id of the content of each path, None where nothing is; two processes, whatever the number of paths.
+        """An id of the content of each path, None where nothing is; two processes at the most.
 
         A path through a symlink gets an id of the link and of what it leads to; one in a submodule the submodule's
         commit.
@@ -142,6 +136,8 @@ class Tree:
 
     def _kinds(self, paths: Sequence[str]) -> dict[str, str | None]:
         """The object id of each path, None where there is no object. Blobs get a mark, as their mode is not known."""
+        if "" not in paths and (whole := self._whole()):
+            return {path: _kind(whole.get(path)) for path in paths}
         names = [f"{self.sha}:{path}".encode("utf-8", "surrogateescape") for path in paths]
         out = self._checked(
             self._runner.run(
@@ -162,9 +158,20 @@ class Tree:
                 found[path], at = oid if kind == "tree" else _BLOB + oid, end + 1
         return found
 
-    def _list(self, arguments: Sequence[str]) -> list[Item]:
+    def _whole(self) -> Listing | None:
+        """All entries of the commit; None where there are too many to keep, or two of one name, which is an attack."""
+        return listing(str(self._git_dir), self.sha, self._read_whole)
+
+    def _read_whole(self) -> list[Item] | None:
+        try:
+            items = self._list(["-r", "-t", "-l", self.sha], MOST)
+        except TooMuch:
+            return None
+        return items if len({item.path for item in items}) == len(items) else None
+
+    def _list(self, arguments: Sequence[str], at_most: int = 128 << 20) -> list[Item]:
         out = self._checked(
-            self._runner.run(["ls-tree", "-z", "--full-tree", *arguments], git_dir=self._git_dir, max_out=128 << 20)
+            self._runner.run(["ls-tree", "-z", "--full-tree", *arguments], git_dir=self._git_dir, max_out=at_most)
         ).out
         return [_item(record) for record in out.split(b"\0") if record]
 
@@ -174,6 +181,13 @@ class Tree:
         if result.timed_out:
             raise RepositoryError(f"{self._where} at {self.sha[:7]} took too long to read")
         raise Damaged(f"the mirror of {self._where} is damaged on this worker; it is fetched anew")
+
+
+def _kind(item: Item | None) -> str | None:
+    """What `_kinds` says of an entry."""
+    if item is None or item.mode == MODULE:
+        return None
+    return item.oid if item.mode == TREE else _BLOB + item.oid
 
 
 class Damaged(RepositoryError):

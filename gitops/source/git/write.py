@@ -15,9 +15,10 @@ from gitops.errors import RepositoryError, SourceError
 from gitops.source.access.bounds import MIB, Bounds
 from gitops.source.git import lfs
 from gitops.source.git.command import Stream
+from gitops.source.git.listing import LINK, MODULE, Item
 from gitops.source.git.mirror import Mirror
 from gitops.source.git.submodules import submodule_url
-from gitops.source.git.tree import LINK, MODULE, Damaged, Item, PathNotFound, PathOutside
+from gitops.source.git.tree import Damaged, PathNotFound, PathOutside
 
 if TYPE_CHECKING:
     from gitops.source.git.mirrors import Mirrors
