@@ -1,7 +1,8 @@
 """commit_to_cluster: a commit that touches one application of the monorepo, to its object changed.
 
 The clock runs from the push's end, when the task that a webhook is equivalent to is called, to the watch event of the
-changed ConfigMap. All applications share the repository; the next commit waits until the engine is idle again.
+changed ConfigMap. All applications share the repository; the next commit waits until the engine is idle again. Those whose
+files a commit does not touch say the new revision when they are due, once an interval whatever the number of commits.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def run(session: Session) -> dict[str, Any]:
         "apps": fleet.size,
         "samples": len(taken),
         **latencies(taken),
-        # Until the engine is idle again: what a commit costs with all those whose files it does not touch.
+        # Until the engine is idle again.
         "cpu_ms_per_commit": round((stage.cpu()["engine"] - cpu) / len(taken) * 1000, 1),
         "api_requests_per_commit": round(sum(writes.requests.values()) / len(taken), 1),
     }

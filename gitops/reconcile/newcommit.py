@@ -1,12 +1,12 @@
-"""Who looks at a new commit, and when: those whose files it touches at once, the others one after another.
+"""Who looks at a new commit at once: those whose files it touches.
 
 An application whose files a commit does not touch has nothing to do but to say the new revision in its status. In a
-monorepo these are nearly all, and their looks must not stand in the way of the few that matter.
+monorepo these are nearly all. They do it when their own time comes, once an interval whatever the number of commits, and
+neither the workers nor the API server have hundreds of patches to make for each commit.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -15,9 +15,6 @@ from gitops.source.git import Mirrors, Refs
 from gitops.state import State
 from gitops.state.apps import DesiredState
 from gitops.state.queue import SET_PREFIX, Rank
-
-#: Applications a second that look at a commit which does not touch them, and seconds until the first does.
-PACE, START = 50.0, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,25 +28,21 @@ class NewCommit:
 
 
 def tell(state: State, commit: NewCommit) -> None:
-    """Let all others that use the repository look at it."""
+    """Let all others that use the repository, and whose files may have changed, look at it."""
     users = state.apps.users(commit.url) - {commit.app}
     apps = sorted(user for user in users if not user.startswith(SET_PREFIX))
-    at_once, later = users - set(apps), list[str]()
+    concerned = users - set(apps)
     known: dict[tuple[str, str], frozenset[str] | None] = {}
     for app, desired in zip(apps, state.apps.desired_of(apps), strict=True):
-        if desired and not desired.error and not _touched(commit, desired, known):
-            later.append(app)
-        else:
-            at_once.add(app)
-    state.queue.want_look(at_once, Rank.DRIFT)
-    now = time.time()
-    state.due.hasten({app: now + START + number / PACE for number, app in enumerate(later)})
+        if desired is None or desired.error or _touched(commit, desired, known):
+            concerned.add(app)
+    state.queue.want_look(concerned, Rank.DRIFT)
 
 
 def _touched(commit: NewCommit, desired: DesiredState, known: dict[tuple[str, str], frozenset[str] | None]) -> bool:
     """Whether a commit changes a file that the last render read; True where that cannot be told cheaply.
 
-    It decides only who comes first: whoever looks compares the content of his paths.
+    It decides only who comes first: whoever looks compares the content of his paths, and everybody looks in time.
     """
     inputs = [path for _params, *paths in desired.inputs for path in paths]
     for tracked in desired.tracked:

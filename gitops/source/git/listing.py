@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 TREE, LINK, MODULE = "040000", "120000", "160000"
-#: Bytes of `git ls-tree` that are read, some 10,000 entries; in memory they take about five times as much.
-MOST = 1 << 20
+#: Bytes of `git ls-tree` that are read, some 20,000 entries; in memory they take about four times as much.
+MOST = 2 << 20
 #: Commits that a process keeps, and those that it remembers as too large.
 _KEPT, _REMEMBERED = 2, 64
 
