@@ -1,8 +1,8 @@
 """commit_to_cluster: a commit that touches one application of the monorepo, to its object changed.
 
 The clock runs from the push's end, when the task that a webhook is equivalent to is called, to the watch event of the
-changed ConfigMap. All applications share the repository; the next commit waits until the engine is idle again. Those whose
-files a commit does not touch say the new revision when they are due, once an interval whatever the number of commits.
+changed ConfigMap. All applications share the repository; the next commit waits until the engine is idle again. Those
+whose files a commit does not touch say the new revision when they are due, once an interval whatever comes meanwhile.
 """
 
 from __future__ import annotations

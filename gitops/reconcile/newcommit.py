@@ -1,8 +1,8 @@
 """Who looks at a new commit at once: those whose files it touches.
 
 An application whose files a commit does not touch has nothing to do but to say the new revision in its status. In a
-monorepo these are nearly all. They do it when their own time comes, once an interval whatever the number of commits, and
-neither the workers nor the API server have hundreds of patches to make for each commit.
+monorepo these are nearly all. They do it when their own time comes, once an interval whatever the number of commits,
+and neither the workers nor the API server have hundreds of patches to make for each commit.
 """
 
 from __future__ import annotations
