@@ -40,6 +40,12 @@ class Settings(BaseSettings):
 
     # --- beat ---
     lease_ttl: float = Field(10.0, gt=0, description="Seconds until a silent leader is replaced.")
+    watch_shards: int = Field(
+        0,
+        ge=0,
+        description="0: the leading beat follows the objects of all clusters. N: the kinds of each cluster make N "
+        "parts, and the beats that run share the parts of all clusters between them (1: whole clusters).",
+    )
     beat_tick: float = Field(0.25, gt=0, description="The longest that beat sleeps, seconds.")
 
     # --- bounds of a task ---

@@ -24,6 +24,7 @@ from gitops.state.queue import Envelope, Queue
 from gitops.state.refs import RefsCache
 from gitops.state.scripts import Scripts
 from gitops.state.seal import Seal
+from gitops.state.shards import Shards
 from gitops.state.workers import Workers
 
 
@@ -63,6 +64,7 @@ class State:
         self.notices = Notices(self.redis, self.keys)
         self.workers = Workers(self.redis, self.keys, self.queue)
         self.lease = Lease(self.redis, self.keys, settings.lease_ttl)
+        self.shards = Shards(self.redis, self.keys, settings.lease_ttl)
 
     def look_anew(self, app: str) -> None:
         """Make the next fetch of an application (or generation of a set) look at each of its repositories again."""
