@@ -20,6 +20,7 @@ from gitops.diff import (
 )
 from gitops.model.application import IgnoreDifference
 from gitops.model.names import COMPARE_OPTIONS, HOOK
+from gitops.model.objects import Manifest
 from gitops.model.project import OrphanedResources
 
 
@@ -100,9 +101,19 @@ def test_a_field_that_live_lacks_is_not_applied():
 
 
 def test_string_data_is_sent_as_data():
-    assert as_applied(obj("Secret", stringData={"a": "x"}))["data"] == {"a": "eA=="}
-    target = obj()
+    secret = Manifest.of(obj("Secret", stringData={"a": "x"}))
+    assert as_applied(secret).load()["data"] == {"a": "eA=="}
+    assert "stringData" not in as_applied(secret).load()
+    target = Manifest.of(obj())
     assert as_applied(target) is target
+
+
+def test_what_only_the_server_writes_is_not_sent():
+    exported = obj()
+    exported["metadata"] |= {"resourceVersion": "7", "uid": "u", "managedFields": [], "labels": {"a": "b"}}
+    sent = as_applied(Manifest.of(exported)).load()["metadata"]
+    assert sent.keys() & {"resourceVersion", "uid", "managedFields"} == set()
+    assert sent["labels"] == {"a": "b"}
 
 
 SAME, DIFFERENT = ObjectDiff(Verdict.SAME), ObjectDiff(Verdict.DIFFERENT, Change.MODIFIED)
