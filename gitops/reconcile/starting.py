@@ -61,6 +61,8 @@ def start(engine: Engine, app: Application, operation: Operation, desired: Desir
     engine.state.operations.put(app.id, record.to_json())
     if not operation.initiated_by.automated:
         engine.events.operation_started(app, ",".join(desired.revisions), operation.initiated_by.username or "unknown")
+    # The status says so only where the operation has to wait; who wants to be told of its beginning is told here.
+    engine.notices.tell_running(app, record.to_status())
     return record
 
 
