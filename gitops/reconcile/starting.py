@@ -92,6 +92,10 @@ def window_changes_in(engine: Engine, app: Application) -> float | None:
 def _pin(engine: Engine, app: Application, operation: Operation, desired: DesiredState) -> DesiredState:
     """What the operation is to bring about: the spec's revision, or its own. Raises what a fetch raises."""
     sync = operation.sync
+    if sync and sync.manifests:
+        raise SyncError(
+            "operation.sync.manifests (a local sync) is not served here; commit the manifests and sync a revision"
+        )
     overridden = sync and (sync.source or sync.sources or sync.revision or sync.revisions)
     if not overridden:
         if desired.error:
