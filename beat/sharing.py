@@ -104,7 +104,7 @@ class SharedEars:
     ) -> None:
         self._state, self._parts = state, settings.watch_shards
         self._clusters, self._control = clusters, control
-        self._share = Share(state, member)
+        self._member, self._share = member, Share(state, member)
         self._stopped = threading.Event()
         self._watches = Watches()
         self._reach = Reach(clusters.by_server)
@@ -121,6 +121,7 @@ class SharedEars:
 
     def start(self) -> None:
         """Take a share and follow it."""
+        logger.info("sharing as %s, %d parts a cluster", self._member, self._parts)
         reach = partial(self._reach.run, self._managed.servers, self._stopped)
         for name, target in (("shared-watch", self._watches.run), ("shards", self._run), ("shared-reach", reach)):
             thread = threading.Thread(target=target, name=name, daemon=True)
