@@ -80,12 +80,12 @@ def _stale(conditions: list[Any], generation: int | None) -> bool:
 def _conditions(conditions: list[Any], generation: int | None, runs: bool) -> Told:
     """What a list of conditions says.
 
-    A summary that is True outweighs the parts that it sums up, and what only sounds like "under way"; "under way"
-    explains why normal conditions are False.
+    A summary that is True outweighs the parts that it sums up, and what only sounds like "under way"; an end that is
+    True outweighs all that was under way. "Under way" explains why normal conditions are False.
     """
     found: tuple[list[Evidence], ...] = ([], [], [], [])
     doubtful: list[Evidence] = []
-    summed_up = False
+    summed_up = over = False
     for condition in conditions:
         if not isinstance(condition, dict):
             continue
@@ -107,10 +107,13 @@ def _conditions(conditions: list[Any], generation: int | None, runs: bool) -> To
         says, place = _condition(kind, state, reason, _text(condition, "severity"), asked, runs)
         if says is not None:
             summed_up = summed_up or (says == HEALTHY and kind in facts.SUMMARY)
+            over = over or (says == HEALTHY and kind in facts.ENDED)
             why = message or (f"{kind}: {reason}" if reason else f"{kind} is {state}")
             told = doubtful if place == _UNDER_WAY and not _surely_under_way(kind) else found[place]
             told.append((says, why))
-    if not summed_up:
+    if over:
+        found[_UNDER_WAY].clear()
+    elif not summed_up:
         found[_UNDER_WAY].extend(doubtful)
     normal = found[_WHOLE] if summed_up else found[_WHOLE] + found[_PART]
     if any(evidence[0] == PROGRESSING for evidence in found[_UNDER_WAY]):

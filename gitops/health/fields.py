@@ -36,7 +36,16 @@ class _Sort(NamedTuple):
     items: bool
     part: bool
     fraction: bool
-    well: bool
+    wanted: tuple[str, ...]
+
+
+def _wanted(field: str) -> tuple[str, ...]:
+    """The fields that may say how many there are to be of what this one counts."""
+    for beginning in facts.COUNT_BEGINNINGS:
+        rest = field.removeprefix(beginning)
+        if rest != field and rest[:1].isupper():
+            return (*_COUNTS.get(field, ()), rest[0].lower() + rest[1:])
+    return _COUNTS.get(field, ())
 
 
 @lru_cache(maxsize=4096)
@@ -52,7 +61,7 @@ def _sort(field: str) -> _Sort:
         holder=holder,
         items=not history,
         part=not (passed or holder or history),
-        well=field in _COUNTS,
+        wanted=_wanted(field),
         fraction=any(word in name for word in facts.COUNT_WORDS),
     )
 
@@ -88,7 +97,7 @@ def of_status(  # noqa: PLR0912 - one branch a type of value
             if value and sort.items:
                 found.extend(_items(field, value[:left], runs))
                 left = max(left - len(value), 0)
-        elif sort.well and not summed_up:
+        elif sort.wanted and not summed_up:
             found.extend(_count(field, value, status, spec))
     if parts and not summed_up:
         said = bool(found)
@@ -121,7 +130,7 @@ def _of_parts(parts: list[tuple[str, Mapping[str, Any]]], runs: bool) -> Iterato
             elif isinstance(inner, bool):
                 if name in facts.PART_FLAGS:
                     yield from _flag(name, inner, value)
-            elif name in _COUNTS:
+            elif _sort(name).wanted:
                 yield from _count(name, inner, value, {})
 
 
@@ -203,7 +212,7 @@ def _items(field: str, items: list[Any], runs: bool) -> Iterator[Evidence]:
         for name in ("error", "errors"):
             if told := item.get(name):
                 yield from _failure(name, told)
-        for name in [key for key in islice(item, MAX_ITEMS) if key in _COUNTS]:
+        for name in [key for key in islice(item, _MAX_PARTS) if _sort(key).wanted]:
             for says, why in _count(name, item[name], item, {}):
                 if says == PROGRESSING:
                     yield says, f"{field}: {why}"
@@ -240,7 +249,7 @@ def _count(field: str, value: Any, status: Mapping[str, Any], spec: Mapping[str,
     well = whole_number(value)
     if well is None:
         return
-    for wanted_field in _COUNTS[field]:
+    for wanted_field in _sort(field).wanted:
         wanted = whole_number(spec.get(wanted_field))
         if wanted is None:
             wanted = whole_number(status.get(wanted_field))
