@@ -27,7 +27,7 @@ RUN /opt/gitops/bin/pip install --no-deps --force-reinstall . \
 
 FROM python:${PYTHON}-slim
 RUN apt-get update \
- && apt-get install --yes --no-install-recommends git openssh-client tini \
+ && apt-get install --yes --no-install-recommends git gpg openssh-client tini \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --uid 65532 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin gitops \
  && install -d -o gitops -g gitops /data
