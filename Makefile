@@ -4,6 +4,8 @@
 #   make test            the testbed is built if need be, then every test runs; ARGS="-k name" narrows
 #   make lint            ruff, mypy and the import rules
 #   make bench           the benchmarks; bench-health and bench-render are parts of it
+#   make bench-beat      what a beat costs that schedules 10,000 applications; ARGS=5000 for another number
+#   make soak            a day's tasks through one worker process: whether it grows; ARGS=5000 for fewer
 #   make conformance     only what is read from the conformance data
 #   make constraints     pin what is installed in .venv now; run it after changing a dependency in pyproject.toml
 
@@ -12,7 +14,7 @@ BIN := .venv/bin
 STAMP := .venv/.stamp
 ARGS ?=
 
-.PHONY: setup demo testbed test lint bench bench-health bench-render conformance constraints clean
+.PHONY: setup demo testbed test lint bench bench-health bench-render bench-beat soak conformance constraints clean
 
 setup: $(STAMP)
 
@@ -45,6 +47,12 @@ bench-health: testbed
 
 bench-render: testbed
 	$(BIN)/python -m bench render $(ARGS)
+
+bench-beat: testbed
+	$(BIN)/python -m bench beat $(ARGS)
+
+soak: testbed
+	$(BIN)/python -m bench soak $(ARGS)
 
 conformance: testbed
 	$(BIN)/python tests/conformance/health/report.py

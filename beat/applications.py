@@ -12,16 +12,20 @@ from gitops.observe import trace
 from gitops.observe.applications import AppSummary, summary
 from gitops.state import State
 from gitops.state.apps import spec_digest
+from gitops.state.lease import Fence
 from gitops.state.queue import APPLY, FETCH, Rank
 
 logger = logging.getLogger("gitops.beat")
 
 
 class ApplicationEars:
-    """Keeps each Application's CR in Redis, gives it a due time, and wishes for a fetch where people changed it."""
+    """Keeps each Application's CR in Redis, gives it a due time, and wishes for a fetch where people changed it.
 
-    def __init__(self, state: State) -> None:
-        self._state = state
+    `fence` is the leader's lease: one that has lost it forgets no application.
+    """
+
+    def __init__(self, state: State, fence: Fence | None = None) -> None:
+        self._state, self._fence = state, fence
         #: About 1 KB for each Application: what the metrics show, and the resourceVersion.
         self.summaries: dict[str, AppSummary] = {}
         self._versions: dict[str, str] = {}
@@ -43,6 +47,8 @@ class ApplicationEars:
                 self._gone(vanished)
 
     def _gone(self, app: str) -> None:
+        if self._fence and not self._state.lease.stands(self._fence):
+            return
         self._state.apps.forget(app)
         self._versions.pop(app, None)
         self.summaries.pop(app, None)

@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 
 from beat.clock import Clock
 from beat.leader import Leader
+from beat.sharing import SharedEars
 from beat.watcher import Watcher
 from gitops.observe import REGISTRY, AppCollector, AppSummary, ClusterCollector, ClusterSummary, QueueCollector
 from gitops.observe import serve as serve_metrics
@@ -20,16 +21,19 @@ from gitops.state.due import GONE, JOINED, PUBLISHED, UNCHANGED
 from gitops.state.store import connect
 
 
-def serve(leader: Leader, clock: Clock) -> None:
-    """Serve /metrics from a thread. Applications, clusters and what all count together are the leader's to tell."""
+def serve(leader: Leader, clock: Clock, shared: SharedEars | None = None) -> None:
+    """Serve /metrics from a thread. Applications, clusters and what all count together are the leader's to tell.
+
+    Where beats share the clusters, each tells of those that it follows itself.
+    """
 
     def applications() -> Iterable[AppSummary]:
         ears = leader.ears
         return list(ears.applications.summaries.values()) if isinstance(ears, Watcher) else []
 
     def clusters() -> Iterable[ClusterSummary]:
-        ears = leader.ears
-        return ears.clusters() if isinstance(ears, Watcher) else []
+        ears = shared or leader.ears
+        return ears.clusters() if isinstance(ears, Watcher | SharedEars) else []
 
     build_info("beat")
     # Prometheus gives a scrape 10 seconds: a Redis that is away must be told well within.

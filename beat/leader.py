@@ -6,6 +6,7 @@ import logging
 from typing import Protocol
 
 from gitops.state import State
+from gitops.state.lease import Fence
 
 logger = logging.getLogger("gitops.beat")
 
@@ -13,7 +14,7 @@ logger = logging.getLogger("gitops.beat")
 class Ears(Protocol):
     """What the leader runs."""
 
-    def start(self) -> None: ...
+    def start(self, fence: Fence) -> None: ...
     def stop(self) -> None: ...
 
 
@@ -59,4 +60,4 @@ class Leader:
 
             self._ears = Watcher.build(self._state)
         if self._ears:
-            self._ears.start()
+            self._ears.start(self._state.lease.fence(self._token))

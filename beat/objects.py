@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from sys import intern
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gitops.cluster.watch import Event
 from gitops.model.objects import GVK, Object, ObjectKey
 from gitops.observe import metrics, trace
 from gitops.state import State
+from gitops.state.lease import Fence
 from gitops.state.live import PUBLISHED
 from gitops.state.queue import DIFF
 
@@ -28,10 +29,13 @@ class Seen(NamedTuple):
 
 
 class ObjectEars:
-    """Tells Redis what changes. `owner(obj)` gives an object's application as `namespace/name`, "" for none."""
+    """Tells Redis what changes. `owner(obj)` gives an object's application as `namespace/name`, "" for none.
 
-    def __init__(self, state: State, server: str, owner: Callable[[Object], str]) -> None:
-        self._state, self._server, self._owner = state, server, owner
+    `fence` is the lease under which the cluster is followed: once another has it, nothing that we tell counts.
+    """
+
+    def __init__(self, state: State, server: str, owner: Callable[[Object], str], fence: Fence | None = None) -> None:
+        self._state, self._server, self._owner, self._fence = state, server, owner, fence
         self._seen: dict[ObjectKey, Seen] = {}
 
     def __len__(self) -> int:
@@ -58,7 +62,7 @@ class ObjectEars:
         now = Seen(intern(app), int(event.resource_version), _meaning(meta))
         if before and before.app and before.app != app:
             # It was ours and now says that it is another's: the one that lost it looks.
-            self._state.live.observe(before.app, event.key, now.version, gone=True)
+            self._tell(before.app, event.key, now.version, gone=True)
         if not app:
             self._seen.pop(event.key, None)
             return
@@ -66,7 +70,7 @@ class ObjectEars:
         quiet = bool(before and before.meaning == now.meaning and meta.get("generation"))
         with trace.publishing(DIFF, app) as published:
             later = time.time() + DEBOUNCE_SECONDS
-            if self._state.live.observe(app, event.key, now.version, quiet=quiet, later=later) == PUBLISHED:
+            if self._tell(app, event.key, now.version, quiet=quiet, later=later) == PUBLISHED:
                 published()
 
     def _gone(self, event: Event) -> None:
@@ -74,20 +78,25 @@ class ObjectEars:
         app = before.app if before else self._owner(event.object)
         if app:
             version = int(event.resource_version or 0) or (before.version + 1 if before else 1)
-            self._state.live.observe(app, event.key, version, gone=True)
+            self._tell(app, event.key, version, gone=True)
 
-    def sweep(self, kinds: set[tuple[str, str]]) -> None:
+    def _tell(self, app: str, key: ObjectKey, version: int, **how: Any) -> int:
+        return self._state.live.observe(app, key, version, fence=self._fence, **how)
+
+    def sweep(self, kinds: set[tuple[str, str]], apps: Iterable[str] | None = None) -> None:
         """After the first lists of these kinds: what Redis knows of them and no list had may be gone.
+
+        `apps` are the applications of this cluster; None: all there are.
 
         So for what the watcher saw before, and what was compared before anybody watched its kind. It is told
         at the version that is known, so that an object which lives on, without our label, is read once and no more.
         """
-        apps = sorted(self._state.apps.ids())
-        for known in (self._state.live.observed_of(apps), self._state.live.compared_of(apps)):
+        mine = sorted(self._state.apps.ids() if apps is None else apps)
+        for known in (self._state.live.observed_of(mine), self._state.live.compared_of(mine)):
             for app, versions in known.items():
                 for key, version in versions.items():
                     if version > 0 and (key.group, key.kind) in kinds and key not in self._seen:
-                        self._state.live.observe(app, key, version, gone=True)
+                        self._tell(app, key, version, gone=True)
 
 
 #: Annotations that a controller writes as part of a rollout.

@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import redis
@@ -19,6 +19,9 @@ from gitops.observe import metrics, probe, trace
 from gitops.settings import settings
 from gitops.state import State
 from gitops.state.envelope import envelope
+
+if TYPE_CHECKING:
+    from beat.sharing import SharedEars
 
 logger = logging.getLogger("gitops.beat")
 
@@ -35,11 +38,13 @@ class GitOpsScheduler(Scheduler):
         trace.start("gitops-beat", settings().trace_endpoint)
         self._state = State(settings(), trace.carrying(envelope))
         self._clock = Clock(self._state)
-        self._leader = Leader(self._state, f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}")
+        name = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+        self._leader = Leader(self._state, name)
+        self._shared = self._share(name)
         if settings().metrics_port:
             from beat.exporter import serve
 
-            serve(self._leader, self._clock)
+            serve(self._leader, self._clock, self._shared)
 
     def tick(self, *_: Any, **__: Any) -> float:
         """Hold the lease, do what is due. Returns the seconds to sleep."""
@@ -60,12 +65,24 @@ class GitOpsScheduler(Scheduler):
         probe.mark(settings().data_dir, "beat")
         return max(0.0, min(wait, settings().beat_tick))
 
+    def _share(self, name: str) -> SharedEars | None:
+        """Follow a share of the clusters, whoever leads; None where the leader follows all."""
+        if not settings().watch_shards:
+            return None
+        from beat.sharing import SharedEars
+
+        shared = SharedEars.build(self._state, name)
+        shared.start()
+        return shared
+
     @property
     def schedule(self) -> dict[str, Any]:
         return self.data
 
     def close(self) -> None:
         self._leader.close()
+        if self._shared:
+            self._shared.stop()
         trace.stop()
         super().close()
 

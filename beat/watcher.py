@@ -1,56 +1,40 @@
-"""The watcher: follows Applications, the control namespace's configuration, and managed objects of all clusters."""
+"""The watcher: follows Applications, the control namespace's configuration, and managed objects of all clusters.
+
+Where beats share the clusters (`sharing`), it leaves the managed objects to those that hold their shards.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 
 from beat.applications import ApplicationEars
 from beat.applicationsets import ApplicationSetEars
 from beat.configuration import ConfigurationEars
+from beat.managed import ManagedEars
 from beat.namespaces import watches_in
-from beat.objects import ObjectEars
 from beat.reach import Reach
-from gitops.cluster import ClusterClient, Watch, Watches
+from gitops.cluster import Watch, Watches
 from gitops.cluster.watch import Event
-from gitops.errors import GitOpsError
 from gitops.model.credentials import SECRET_TYPE
-from gitops.model.names import GROUP, VERSION, WATCH_LABEL
-from gitops.model.objects import GVK, Object
-from gitops.model.tracking import owner
+from gitops.model.names import GROUP, VERSION
+from gitops.model.objects import GVK
 from gitops.observe import ClusterSummary
 from gitops.observe.requests import api_observer
 from gitops.reconcile.clusters import ClusterRegistry
 from gitops.reconcile.control import NOTIFICATIONS_SECRET, Control
 from gitops.settings import Settings, settings
 from gitops.state import State
+from gitops.state.lease import Fence
 
 logger = logging.getLogger("gitops.beat")
 
 APPLICATION = GVK(GROUP, VERSION, "Application")
 APPLICATION_SET = GVK(GROUP, VERSION, "ApplicationSet")
-#: Kinds without marks of ours (specs section 3): all of them are followed, and none is an application's by its labels.
-UNMARKED = {("apiextensions.k8s.io", "CustomResourceDefinition")}
 #: Seconds between two looks at which kinds are in use.
 KINDS_EVERY = 0.5
-#: Seconds until a kind that the cluster did not serve is looked for again.
-ABSENT_SECONDS = 5.0
-
-
-@dataclass
-class Followed:
-    """One cluster that is followed."""
-
-    ears: ObjectEars
-    watches: dict[tuple[str, str], list[Watch]] = field(default_factory=dict)
-    synced: set[tuple[str, str]] = field(default_factory=set)
-    swept: set[tuple[str, str]] = field(default_factory=set)
-    #: Kinds that the cluster does not serve: when each is looked for again (time.monotonic()).
-    absent: dict[tuple[str, str], float] = field(default_factory=dict)
 
 
 class Watcher:
@@ -58,14 +42,19 @@ class Watcher:
 
     def __init__(self, state: State, settings: Settings, clusters: ClusterRegistry, control: Control) -> None:
         self._state, self._settings, self._clusters, self._control = state, settings, clusters, control
-        self._followed: dict[str, Followed] = {}
+        self._fence: Fence | None = None
         self._stopped = threading.Event()
         self._watches = Watches()
+        self._managed = self._managed_ears()
         self._threads: list[threading.Thread] = []
         self._reach = Reach(clusters.by_server)
         self.applications = ApplicationEars(state)
         self.sets = ApplicationSetEars(state, settings.poll_interval)
         self.configuration = ConfigurationEars(state, control)
+
+    def _managed_ears(self) -> ManagedEars:
+        config = lambda: self.configuration.config  # noqa: E731 - the ears of the configuration are made anew
+        return ManagedEars(self._state, self._settings, self._clusters, self._watches, config)
 
     @classmethod
     def build(cls, state: State) -> Watcher:
@@ -75,13 +64,13 @@ class Watcher:
         clusters, control = registry(settings(), state, api_observer)
         return cls(state, settings(), clusters, control)
 
-    def start(self) -> None:
-        """List everything and follow it, from threads of its own."""
+    def start(self, fence: Fence) -> None:
+        """List everything and follow it, from threads of its own, for as long as this lease stands."""
         self._stopped.clear()
-        self._watches = Watches()
-        self._followed = {}
+        self._watches, self._fence = Watches(), fence
+        self._managed = self._managed_ears()
         self._follow_control()
-        reach = partial(self._reach.run, lambda: list(self._followed), self._stopped)
+        reach = partial(self._reach.run, self._managed.servers, self._stopped)
         for name, target in (("watch", self._watches.run), ("kinds", self._follow_kinds), ("reach", reach)):
             thread = threading.Thread(target=target, name=name, daemon=True)
             self._threads.append(thread)
@@ -97,19 +86,13 @@ class Watcher:
 
     def clusters(self) -> list[ClusterSummary]:
         """What the metrics show of the clusters that are followed."""
-        found = []
-        for server, followed in list(self._followed.items()):
-            answer = self._reach.of(server)
-            if answer:
-                kinds = len(followed.watches)
-                found.append(ClusterSummary(server, server, *answer, objects=len(followed.ears), kinds=kinds))
-        return found
+        return self._managed.clusters(self._reach)
 
     # --- the control namespace ---
 
     def _follow_control(self) -> None:
         client, namespace = self._clusters.control, self._settings.namespace
-        applications = self.applications = ApplicationEars(self._state)
+        applications = self.applications = ApplicationEars(self._state, self._fence)
         sets = self.sets = ApplicationSetEars(self._state, self._settings.poll_interval)
         self.configuration = ConfigurationEars(self._state, self._control)
 
@@ -141,66 +124,8 @@ class Watcher:
                 self.configuration.tick(time.time())
                 self.sets.tick(time.time())
                 self._clusters.update(self._control)
-                for server, kinds in self._state.live.kinds().items():
-                    self._follow(server, kinds)
+                if not self._settings.watch_shards:
+                    for server, kinds in self._state.live.kinds().items():
+                        self._managed.follow(server, server, kinds, self._fence)
             except Exception as error:
                 logger.warning("cannot look up which kinds to follow: %s", error)
-
-    def _follow(self, server: str, kinds: set[tuple[str, str]]) -> None:
-        followed = self._followed.get(server)
-        if followed is None:
-            followed = self._followed[server] = Followed(ObjectEars(self._state, server, self._owner()))
-        for kind in kinds - followed.watches.keys() - UNMARKED:
-            if followed.absent.get(kind, 0.0) > time.monotonic():
-                continue
-            try:
-                client = self._clusters.by_server(server)
-                followed.watches[kind] = self._watches_of(client, followed, kind)
-            except GitOpsError as error:
-                if kind not in followed.absent:
-                    logger.warning("cannot follow %s on %s: %s", kind[1], server, error)
-                followed.absent[kind] = time.monotonic() + ABSENT_SECONDS
-                continue
-            for watch in followed.watches[kind]:
-                self._watches.add(watch)
-        fresh = followed.synced - followed.swept
-        if fresh and followed.synced >= set(followed.watches):
-            followed.swept |= fresh
-            followed.ears.sweep(fresh)
-
-    def _watches_of(self, client: ClusterClient, followed: Followed, kind: tuple[str, str]) -> list[Watch]:
-        """The watches of a kind, in the namespaces that the cluster's Secret names; none where it may not be seen."""
-        resource, limits = client.resource_for(*kind), client.connection
-        gvk = GVK(kind[0], resource.versions[0], kind[1])
-        if not resource.namespaced and not limits.cluster_resources:
-            followed.synced.add(kind)
-            return []
-
-        def on_event(event: Event) -> None:
-            if event.type == "SYNCED":
-                followed.synced.add(kind)
-            else:
-                followed.ears.on_event(event)
-
-        return watches_in(
-            limits.namespaces if resource.namespaced else (),
-            client,
-            gvk,
-            on_event,
-            known=partial(followed.ears.known, gvk),
-            labels=WATCH_LABEL,
-            on_error=lambda error: logger.warning("watch of %s: %s", gvk.kind, error),
-        )
-
-    def _owner(self) -> Callable[[Object], str]:
-        namespace = self._settings.namespace
-
-        def find(obj: Object) -> str:
-            config = self.configuration.config
-            instance = owner(obj, config.tracking, config.instance_label, config.installation_id)
-            if not instance:
-                return ""
-            where, _, name = instance.partition("_")
-            return f"{where}/{name}" if name else f"{namespace}/{instance}"
-
-        return find

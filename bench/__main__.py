@@ -1,4 +1,4 @@
-"""python -m bench [SCENARIO...] | health [ARGS] | render [ARGS]
+"""python -m bench [SCENARIO...] | health [ARGS] | render [ARGS] | beat [APPLICATIONS] | index [OBJECTS] | soak [TASKS]
 
 Without a name every scenario of the engine is measured. APPS is the number of applications.
 """
@@ -21,6 +21,18 @@ def main() -> int:
         from bench import health
 
         return health.main(rest)
+    if name == "beat":
+        from bench import beat
+
+        return beat.main(rest)
+    if name == "index":
+        from bench import index
+
+        return index.main(rest)
+    if name == "soak":
+        from bench import soak
+
+        return soak.main(rest)
     if name == "render":
         from bench import render
 

@@ -32,6 +32,9 @@ class Settings(BaseSettings):
     # --- pace ---
     poll_interval: float = Field(180.0, gt=0, description="Seconds between two looks at an unchanged application.")
     poll_jitter: float = Field(0.1, ge=0, le=0.5, description="Each interval varies by this fraction.")
+    orphans_interval: float = Field(
+        600.0, gt=0, description="Seconds between two looks for orphaned resources, where a project asks for them."
+    )
     full_compare_interval: float = Field(3600.0, gt=0, description="Seconds after which all objects are read anyway.")
 
     artifact_ttl: int = Field(
@@ -40,6 +43,12 @@ class Settings(BaseSettings):
 
     # --- beat ---
     lease_ttl: float = Field(10.0, gt=0, description="Seconds until a silent leader is replaced.")
+    watch_shards: int = Field(
+        0,
+        ge=0,
+        description="0: the leading beat follows the objects of all clusters. N: the kinds of each cluster make N "
+        "parts, and the beats that run share the parts of all clusters between them (1: whole clusters).",
+    )
     beat_tick: float = Field(0.25, gt=0, description="The longest that beat sleeps, seconds.")
 
     # --- bounds of a task ---
@@ -129,6 +138,11 @@ class Settings(BaseSettings):
         """The namespaces whose Applications are served, the control namespace first; empty: all of them."""
         named = [name.strip() for name in self.application_namespaces.split(",")]
         return () if "*" in named else tuple(dict.fromkeys([self.namespace, *filter(None, named)]))
+
+    @property
+    def child_hard_limit_mib(self) -> int:
+        """MiB that a process may use during a task: half as much again as makes it be replaced after one."""
+        return self.child_memory_limit_kib * 3 // 2048
 
 
 @lru_cache(maxsize=1)

@@ -43,8 +43,10 @@ def _worker_init(sender: Any = None, **_: Any) -> None:
 @signals.worker_process_init.connect
 def _child_init(**_: Any) -> None:
     from gitops.observe import trace
+    from workers import memory
     from workers.runtime import reset
 
+    memory.bound()
     reset()
     trace.start("gitops-worker", settings().trace_endpoint)
 

@@ -90,6 +90,8 @@ class EngineTask(Task):
             except GitOpsError as error:
                 outcome, reason, why = "failed", type(error).__name__, str(error)
                 eng.report(app_id, task, error)
+            except MemoryError:
+                why, outcome, reason = _outgrown(eng, task, app_id), "failed", "Memory"
             except Exception as error:
                 why = f"internal error in {task} ({type(error).__name__}); see the log"
                 outcome, reason = "failed", "Internal"
@@ -103,3 +105,10 @@ class EngineTask(Task):
                 metrics.task_finished(task, outcome, reason, seconds)
                 logs.event(logger, task, outcome=outcome, reason=reason, duration_ms=round(seconds * 1000, 1))
         return told("done", eng.outcome) if outcome == "succeeded" else told("failed", why)
+
+
+def _outgrown(engine: Engine, task: str, app_id: str) -> str:
+    """Report that a task asked for more than its process may use; the sentence."""
+    why = f"{task} needed more memory than the {engine.settings.child_hard_limit_mib} MiB of a worker process"
+    engine.report(app_id, task, GitOpsError(why))
+    return why

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+from redis import RedisError
 
 from gitops.cluster import ClusterClient, UnknownKind
 from gitops.errors import GitOpsError
@@ -18,9 +21,11 @@ from gitops.settings import Settings, settings
 from gitops.state import State
 from gitops.state.envelope import envelope
 from gitops.state.queue import SET_PREFIX, Rank
+from gitops.state.seen import Seen
 from gitops.web import Deps, WatchedApp, WatchedSource, run
 
 T = TypeVar("T")
+P = ParamSpec("P")
 APPLICATION = GVK(GROUP, VERSION, "Application")
 APPLICATION_SET = GVK(GROUP, VERSION, "ApplicationSet")
 #: Seconds that the list of Applications is believed: a flood of webhooks costs the API server nothing.
@@ -43,13 +48,14 @@ def deps(settings: Settings) -> Deps:
     clusters, _control = registry(settings, state)
     backend = Backend(state, clusters.control, settings.namespace, settings.served_namespaces)
     return Deps(
-        watched=backend.watched,
-        enqueue=backend.enqueue,
+        watched=_answered(backend.watched),
+        enqueue=_answered(backend.enqueue),
         webhook_secrets=backend.webhook_secrets,
         applications=backend.applications,
         application=backend.application,
         summaries=lambda: [summary(obj) for obj in backend.applications()],
-        queues=state.queue.depths,
+        queues=_answered(state.queue.depths),
+        seen=Seen(state.redis, state.keys),
         ready=backend.ready,
         token=settings.web_token.get_secret_value(),
         basic_auth=settings.web_basic_auth.get_secret_value(),
@@ -121,11 +127,15 @@ class Backend:
             found.append(WatchedApp(set_id, tuple(read)))
         return found
 
-    def enqueue(self, app_id: str, _reason: str) -> None:
-        """A push touches the application or ApplicationSet: its repository is looked at anew, before any poll."""
-        self._state.look_anew(app_id)
-        with trace.span("webhook", app=app_id):
-            self._state.queue.want_look([app_id], Rank.WEBHOOK)
+    def enqueue(self, ids: Sequence[str], _reason: str) -> None:
+        """A push touches these Applications and ApplicationSets: their repository is looked at anew, before any poll.
+
+        What is known of it is forgotten before the first of them is wished for, so that one look serves all.
+        """
+        with trace.span("webhook", applications=len(ids)):
+            for app_id in ids:
+                self._state.look_anew(app_id)
+            self._state.queue.want_look(ids, Rank.WEBHOOK)
 
     def ready(self) -> None:
         """Raises GitOpsError where Redis or the control cluster does not answer."""
@@ -134,6 +144,19 @@ class Backend:
         except Exception as error:
             raise GitOpsError(f"Redis does not answer ({type(error).__name__})") from None
         self._client.discovery.server_version()
+
+
+def _answered(ask: Callable[P, T]) -> Callable[P, T]:
+    """`ask`, with a Redis that does not answer as an error that people read."""
+
+    @wraps(ask)
+    def asked(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return ask(*args, **kwargs)
+        except RedisError as error:
+            raise GitOpsError(f"Redis does not answer ({type(error).__name__})") from None
+
+    return asked
 
 
 def _cached(read: Callable[[], T], seconds: float) -> Callable[[], T]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -38,6 +38,8 @@ class ApiResource:
     #: Served versions, the preferred one first.
     versions: tuple[str, ...]
     verbs: tuple[str, ...]
+    #: Whether objects of the kind have a status of their own (`<plural>/status`).
+    has_status: bool = False
 
     def path(self, version: str = "", namespace: str = "", name: str = "", subresource: str = "") -> str:
         """The API path. Names are not quoted: Kubernetes names need no quoting, and others are refused here."""
@@ -97,6 +99,11 @@ class Discovery:
             if found is None or (version and version not in found.versions):
                 raise UnknownKind(group, version or "", kind)
         return found
+
+    def has_status(self, group: str, kind: str) -> bool | None:
+        """Whether the kind has a status subresource; None where nothing is known of the kind. Asks nobody."""
+        found = self._kinds.get((group, kind))
+        return found.has_status if found else None
 
     def resources(self) -> list[ApiResource]:
         """Every kind that the cluster serves, those that cannot be listed included."""
@@ -199,7 +206,9 @@ class Discovery:
             if response.status != 200:
                 continue  # an aggregated API that is down must not hide the others
             body = response.json()
-            for resource in (body.get("resources") or []) if isinstance(body, dict) else []:
+            found = (body.get("resources") or []) if isinstance(body, dict) else []
+            names_here = {resource["name"] for resource in found}
+            for resource in found:
                 if "/" not in resource["name"]:
                     rows.append(
                         [
@@ -209,6 +218,7 @@ class Discovery:
                             resource["name"],
                             bool(resource["namespaced"]),
                             resource["verbs"],
+                            f"{resource['name']}/status" in names_here,
                         ]
                     )
         return rows
@@ -216,13 +226,13 @@ class Discovery:
     def _index(self) -> None:
         kinds: dict[tuple[str, str], ApiResource] = {}
         for path in ("/api", "/apis"):
-            for group, version, kind, plural, namespaced, verbs in self._documents.get(path) or []:
+            for group, version, kind, plural, namespaced, verbs, status in self._documents.get(path) or []:
                 known = kinds.get((group, kind))
                 if known is None:
-                    kinds[group, kind] = ApiResource(group, kind, plural, namespaced, (version,), tuple(verbs))
+                    kinds[group, kind] = ApiResource(group, kind, plural, namespaced, (version,), tuple(verbs), status)
                 elif version not in known.versions:
-                    versions = (*known.versions, version)
-                    kinds[group, kind] = ApiResource(group, kind, known.plural, known.namespaced, versions, known.verbs)
+                    versions, has_status = (*known.versions, version), known.has_status or status
+                    kinds[group, kind] = replace(known, versions=versions, has_status=has_status)
         self._kinds = kinds
 
     def _fetch(self, path: str, accept: str, etag: str) -> Response:
@@ -237,7 +247,10 @@ class Discovery:
 
 
 def _aggregated_rows(answer: dict[str, Any]) -> list[list[Any]]:
-    """[group, version, kind, plural, namespaced, verbs] of an APIGroupDiscoveryList, versions by preference."""
+    """[group, version, kind, plural, namespaced, verbs, whether it has a status] of an APIGroupDiscoveryList.
+
+    Versions come by preference.
+    """
     rows: list[list[Any]] = []
     for group in answer.get("items") or []:
         name = (group.get("metadata") or {}).get("name") or ""
@@ -253,6 +266,7 @@ def _aggregated_rows(answer: dict[str, Any]) -> list[list[Any]]:
                             resource["resource"],
                             resource.get("scope") == "Namespaced",
                             resource.get("verbs") or [],
+                            any(sub.get("subresource") == "status" for sub in resource.get("subresources") or []),
                         ]
                     )
     return rows

@@ -19,6 +19,7 @@ from gitops.diff.status import (
     object_result,
     orphaned,
     orphaned_warning,
+    top_level,
 )
 from gitops.diff.text import header, unified
 from gitops.diff.verdict import OUT_OF_SYNC, SYNCED, UNKNOWN, Change, ObjectDiff, Verdict
@@ -44,5 +45,6 @@ __all__ = [
     "orphaned_warning",
     "removed_from_git",
     "respect_ignore_differences",
+    "top_level",
     "unified",
 ]

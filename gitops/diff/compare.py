@@ -23,6 +23,7 @@ def compare(
     predicted: Object | None = None,
     method: TrackingMethod = TrackingMethod.ANNOTATION,
     label_key: str = INSTANCE_LABEL,
+    webhooks_count: bool = False,
 ) -> ObjectDiff:
     """Compare one object.
 
@@ -30,6 +31,7 @@ def compare(
     cluster has none, what is to be ignored, and in `predicted` the server's answer to a dry-run apply of the target
     where the caller made one. Without it the answer may be Verdict.ASK: make the dry run and compare again. With it the
     answer is always sure. `method` and `label_key` are the tracking settings, for objects that come from elsewhere.
+    `webhooks_count`: what admission webhooks would change is a difference too (IncludeMutationWebhook=true).
 
     Raises ComparisonError for an ignore rule that cannot be evaluated.
     """
@@ -51,7 +53,7 @@ def compare(
         after = reduce_claim_templates(wanted, normalise(answer, settings))
         if matching:
             after = matching.apply(after, raw)
-        for path in would_change(wanted, held, after, raw, predicted, kind):
+        for path in would_change(wanted, held, after, raw, predicted, kind, webhooks_count=webhooks_count):
             found.add(Verdict.DIFFERENT, path)
     else:
         walk = SubsetWalk(found, builtin=known)

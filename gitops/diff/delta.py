@@ -59,17 +59,25 @@ def _items(live: list[Any], predicted: list[Any], kind: Type, path: Path) -> Ite
 
 
 def would_change(
-    target: Object, live: Object, predicted: Object, live_raw: Object, predicted_raw: Object, kind: Type | None
+    target: Object,
+    live: Object,
+    predicted: Object,
+    live_raw: Object,
+    predicted_raw: Object,
+    kind: Type | None,
+    *,
+    webhooks_count: bool = False,
 ) -> Iterator[Path]:
     """The paths that an apply of the target would change by the target's own doing.
 
     `live` and `predicted` are normalised, the raw ones carry managedFields. A changed field counts if the apply owns it
     afterwards, if the target names it as empty, or if it was ours and the target no longer names it. What else differs
-    came from admission webhooks. Where the answer carries no managedFields, each difference counts.
+    came from admission webhooks, and counts only with `webhooks_count`. Where the answer carries no managedFields, each
+    difference counts.
     """
     after = [_with_string_data(found) for found in owned_sets(predicted_raw, OUR_MANAGERS, applied_only=True)]
     before = owned_sets(live_raw, OUR_MANAGERS, applied_only=False)
-    judge = bool(after) and bool(entries(predicted_raw))
+    judge = bool(after) and bool(entries(predicted_raw)) and not webhooks_count
     for path in delta(live, predicted, kind):
         if not judge or (lookup(predicted, path)[0] and any(owns(field_set, path) for field_set in after)):
             yield path

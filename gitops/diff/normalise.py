@@ -12,7 +12,7 @@ from typing import Any
 
 from gitops.diff.types import Type, builtin
 from gitops.model.names import LAST_APPLIED
-from gitops.model.objects import Object, gvk_of
+from gitops.model.objects import Manifest, Object, canonical, gvk_of
 
 #: Written by the server alone; a manifest that carries them (an export) does not mean them.
 _SERVER_METADATA = (
@@ -68,16 +68,28 @@ def _metadata(meta: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
-def as_applied(target: Object) -> Object:
-    """The target as it should be sent: a Secret's stringData as data, since a key that leaves stringData later would
-    stay in the object (the server keeps what it became). Everything else comes back as it is.
+#: What as_applied looks for in the bytes, so that only objects that hold it are parsed.
+_UNSENT = tuple(f'"{name}":'.encode() for name in ("stringData", *_SERVER_METADATA))
+
+
+def as_applied(manifest: Manifest) -> Manifest:
+    """The manifest as it is to be sent; itself where nothing has to be different.
+
+    A Secret's stringData is sent as data: a key that leaves stringData later would stay in the object, since the server
+    keeps what it became. What only the server writes (an export carries it) is left out: an old resourceVersion or uid
+    would be refused for ever, and the comparison takes no notice of it.
     """
-    group, _, kind = gvk_of(target)
-    if kind != "Secret" or group or "stringData" not in target:
-        return target
-    made = dict(target)
-    _secret(made)
-    return made
+    if not any(name in manifest.body for name in _UNSENT):
+        return manifest
+    made = manifest.load()
+    changed = False
+    meta = made.get("metadata") or {}
+    for name in _SERVER_METADATA:
+        changed |= meta.pop(name, None) is not None
+    if manifest.key.kind == "Secret" and not manifest.key.group and "stringData" in made:
+        _secret(made)
+        changed = True
+    return Manifest(manifest.key, manifest.version, canonical(made)) if changed else manifest
 
 
 def _secret(obj: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -10,6 +10,11 @@ from gitops.diff.verdict import OUT_OF_SYNC, SYNCED, UNKNOWN, Change, ObjectDiff
 from gitops.model.names import COMPARE_OPTIONS, HELM_HOOK, HOOK
 from gitops.model.objects import Object, ObjectKey, annotations_of, key_of
 from gitops.model.project import OrphanedResources
+
+#: On the Secret of a service account's token, which goes with its account.
+_ACCOUNT = "kubernetes.io/service-account.name"
+#: Orphans that a warning names.
+_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,27 +95,27 @@ def _built_in(key: ObjectKey) -> bool:
     ) or key == ("", "Service", "default", "kubernetes")
 
 
-def orphaned(
-    live: Iterable[Object],
-    namespace: str,
-    config: OrphanedResources,
-    *,
-    is_owned: Callable[[Object], bool],
-    permits: Callable[[ObjectKey], bool],
-) -> list[ObjectKey]:
-    """Objects at the top of a destination namespace that no application owns, sorted. They are never deleted.
+def top_level(live: Iterable[Object], *, is_owned: Callable[[Object], bool]) -> Iterator[tuple[ObjectKey, Object]]:
+    """Objects that stand by themselves in a namespace: nobody's children, no application's, not the namespace's own.
 
-    `is_owned` says whether any application owns an object, `permits` whether the project allows its kind.
+    `is_owned` says whether any application owns an object.
     """
-    found = []
     for obj in live:
-        key = key_of(obj)
-        if key.namespace != namespace or (obj.get("metadata") or {}).get("ownerReferences") or _built_in(key):
+        key, meta = key_of(obj), obj.get("metadata") or {}
+        if meta.get("ownerReferences") or _ACCOUNT in annotations_of(obj) or _built_in(key):
             continue
-        if is_owned(obj) or not permits(key) or _ignored(key, config):
-            continue
-        found.append(key)
-    return sorted(found)
+        if not is_owned(obj):
+            yield key, obj
+
+
+def orphaned(
+    keys: Iterable[ObjectKey], config: OrphanedResources, *, permits: Callable[[ObjectKey], bool]
+) -> list[ObjectKey]:
+    """Of the objects of a destination namespace that nobody owns, those that a project is told of, sorted.
+
+    `permits` says whether the project allows an object. They are never deleted.
+    """
+    return sorted(key for key in keys if permits(key) and not _ignored(key, config))
 
 
 def _ignored(key: ObjectKey, config: OrphanedResources) -> bool:
@@ -123,8 +128,11 @@ def _ignored(key: ObjectKey, config: OrphanedResources) -> bool:
     )
 
 
-def orphaned_warning(count: int, config: OrphanedResources) -> str:
-    """The OrphanedResourceWarning; empty where there is nothing to warn of or `warn` is off."""
+def orphaned_warning(found: Sequence[ObjectKey], config: OrphanedResources) -> str:
+    """The OrphanedResourceWarning, naming the first few; empty where there is nothing to warn of or `warn` is off."""
+    count = len(found)
     if not count or config.warn is False:
         return ""
-    return f"Application has {count} orphaned resource{'s' if count != 1 else ''}"
+    named = ", ".join(str(key._replace(namespace="")) for key in found[:_NAMED])
+    more = f" and {count - _NAMED} more" if count > _NAMED else ""
+    return f"Application has {count} orphaned resource{'s' if count != 1 else ''}: {named}{more}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from gitops.health import facts
 from gitops.health.reading import whole_number
@@ -19,12 +19,22 @@ Evidence = tuple[str, str]
 MAX_ITEMS = 128
 _MAX_CONDITIONS_OF_ITEM = 16
 
+_STATES = frozenset(("True", "False", "Unknown"))
+
 #: The place of a condition among its sisters.
 _ABNORMAL, _UNDER_WAY, _WHOLE, _PART = range(4)
 
 
-def of_status(status: Mapping[str, Any], generation: int | None, runs: bool) -> tuple[list[Evidence], bool]:
-    """The evidence of all lists of conditions, and whether a summary condition among them is True.
+class Told(NamedTuple):
+    """What conditions say: those of the unusual that are True, the others, and whether a summary among them is True."""
+
+    unusual: list[Evidence]
+    others: list[Evidence]
+    summed_up: bool
+
+
+def of_status(status: Mapping[str, Any], generation: int | None, runs: bool) -> Told:
+    """The evidence of all lists of conditions.
 
     `runs`: the kind runs once and ends, so that its `Running` is under way.
     """
@@ -33,10 +43,8 @@ def of_status(status: Mapping[str, Any], generation: int | None, runs: bool) -> 
         own = next(
             (c for holder in facts.CONDITION_HOLDERS if isinstance(c := _conditions_of(status.get(holder)), list)), None
         )
-    found: list[Evidence] = []
-    summed_up = False
-    if own:
-        found, summed_up = _conditions(own[:MAX_ITEMS], generation, runs)
+    told = _conditions(own[:MAX_ITEMS], generation, runs) if own else Told([], [], False)
+    found = told.others
     for field in facts.CONDITION_LISTS:
         items = status.get(field)
         if not isinstance(items, list):
@@ -46,9 +54,9 @@ def of_status(status: Mapping[str, Any], generation: int | None, runs: bool) -> 
         if lists and not current:
             found.append((PROGRESSING, f"No condition in {field} is about the newest generation"))
         for conditions in current:
-            of_item, _ = _conditions(conditions[:_MAX_CONDITIONS_OF_ITEM], generation, runs)
-            found.extend(of_item or [(PROGRESSING, f"Waiting for conditions in {field}")])
-    return found, summed_up
+            of_item = _conditions(conditions[:_MAX_CONDITIONS_OF_ITEM], generation, runs)
+            found.extend(of_item.unusual + of_item.others or [(PROGRESSING, f"Waiting for conditions in {field}")])
+    return told
 
 
 def _conditions_of(item: Any) -> Any:
@@ -69,40 +77,48 @@ def _stale(conditions: list[Any], generation: int | None) -> bool:
     )
 
 
-def _conditions(conditions: list[Any], generation: int | None, runs: bool) -> tuple[list[Evidence], bool]:
+def _conditions(conditions: list[Any], generation: int | None, runs: bool) -> Told:
     """What a list of conditions says.
 
-    A summary that is True outweighs the parts that it sums up, and what only sounds like "under way"; "under way"
-    explains why normal conditions are False.
+    A summary that is True outweighs the parts that it sums up, and what only sounds like "under way"; an end that is
+    True outweighs all that was under way. "Under way" explains why normal conditions are False.
     """
     found: tuple[list[Evidence], ...] = ([], [], [], [])
     doubtful: list[Evidence] = []
-    summed_up = False
+    summed_up = over = False
     for condition in conditions:
         if not isinstance(condition, dict):
             continue
         kind, state = condition.get("type"), condition.get("status")
         if not isinstance(kind, str) or isinstance(state, (dict, list)):
             continue
-        kind = kind[:1].upper() + kind[1:]
+        if kind[:1].islower():
+            kind = kind[0].upper() + kind[1:]
         if generation is not None and kind in facts.WHOLE:
             seen = condition.get("observedGeneration")
             if isinstance(seen, int) and seen < generation:
                 found[_WHOLE].append((PROGRESSING, f"{kind} is about an older generation"))
                 continue
-        state, reason, message = str(state).capitalize(), _text(condition, "reason"), _text(condition, "message")
-        says, place = _condition(kind, state, reason, _text(condition, "severity"), message[:160], runs)
+        if state not in _STATES:
+            state = str(state).capitalize()
+        reason, message = _text(condition, "reason"), _text(condition, "message")
+        # Where all is well, nobody asks what the message says.
+        asked = "" if state == "True" else message[:160]
+        says, place = _condition(kind, state, reason, _text(condition, "severity"), asked, runs)
         if says is not None:
             summed_up = summed_up or (says == HEALTHY and kind in facts.SUMMARY)
+            over = over or (says == HEALTHY and kind in facts.ENDED)
             why = message or (f"{kind}: {reason}" if reason else f"{kind} is {state}")
             told = doubtful if place == _UNDER_WAY and not _surely_under_way(kind) else found[place]
             told.append((says, why))
-    if not summed_up:
+    if over:
+        found[_UNDER_WAY].clear()
+    elif not summed_up:
         found[_UNDER_WAY].extend(doubtful)
     normal = found[_WHOLE] if summed_up else found[_WHOLE] + found[_PART]
     if any(evidence[0] == PROGRESSING for evidence in found[_UNDER_WAY]):
         normal = [evidence for evidence in normal if evidence[0] != DEGRADED]
-    return found[_ABNORMAL] + found[_UNDER_WAY] + normal, summed_up
+    return Told(found[_ABNORMAL] + found[_UNDER_WAY], normal, summed_up)
 
 
 def _text(condition: Mapping[str, Any], field: str) -> str:
@@ -124,7 +140,7 @@ def _condition(kind: str, state: str, reason: str, severity: str, message: str, 
     place = _WHOLE if _is_whole(kind) else _PART
     if kind == "Running" and not runs and reason != "Running":
         says_true = HEALTHY
-    elif state not in ("True", "False", "Unknown"):
+    elif state not in _STATES:
         return _worded(state, reason), place
     if place != _WHOLE and says_true in (DEGRADED, SUSPENDED, PROGRESSING):
         place = _PART if kind.startswith("Partial") else _UNDER_WAY if says_true == PROGRESSING else _ABNORMAL
@@ -168,9 +184,7 @@ def _has_ended(reason: str, about: str | None) -> bool:
     return about in (HEALTHY, None) and not facts.DONE.isdisjoint(words)
 
 
-def _normal(  # noqa: PLR0911 - the first clue decides
-    kind: str, state: str, reason: str, severity: str, message: str
-) -> str | None:
+def _normal(kind: str, state: str, reason: str, severity: str, message: str) -> str | None:
     """Conditions that are True when all is well."""
     whole = _is_whole(kind)
     if state == "True":
@@ -179,6 +193,13 @@ def _normal(  # noqa: PLR0911 - the first clue decides
         return HEALTHY if whole or _speaks_of_part(kind) else None
     if (severity == "Info" and not whole) or (state == "False" and not whole and reason in facts.AS_MEANT):
         return None
+    return _not_true(kind, state, reason, severity, message, whole)
+
+
+def _not_true(  # noqa: PLR0911 - the first clue decides
+    kind: str, state: str, reason: str, severity: str, message: str, whole: bool
+) -> str | None:
+    """The same, False or Unknown."""
     if state == "Unknown":
         return PROGRESSING
     if kind in facts.FALSE_SAYS:
@@ -188,14 +209,16 @@ def _normal(  # noqa: PLR0911 - the first clue decides
     about = _reason(reason)
     if about == DEGRADED or failed(message) or (_only_not_ready(reason) and meaning_of(message) == DEGRADED):
         return DEGRADED
+    if not whole and _type_meaning(kind) is None:
+        return None  # the type does not say what is good (LoadBalancerManaged); only a failure is news
     if about in (PROGRESSING, SUSPENDED):
         return about
-    if about == HEALTHY:
-        return PROGRESSING  # a good word for what is not yet True: a step that was taken
     if message and "not ready" not in message.lower():
         told = meaning_of(message)
         if told in (PROGRESSING, SUSPENDED, DEGRADED):
             return told
+    if about == HEALTHY:
+        return PROGRESSING  # a good word for what is not yet True: a step that was taken
     if reason or message:
         return DEGRADED if whole else PROGRESSING if about is None and _speaks_of_part(kind) else None
     return PROGRESSING if whole or _type_meaning(kind) == HEALTHY else None

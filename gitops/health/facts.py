@@ -197,6 +197,9 @@ RUNS_TO_COMPLETION = (
 FLAGS: dict[str, tuple[str | None, str | None]] = {
     "ready": (HEALTHY, PROGRESSING),
     "isReady": (HEALTHY, PROGRESSING),
+    "readyz": (HEALTHY, PROGRESSING),
+    "healthz": (HEALTHY, DEGRADED),
+    "livez": (HEALTHY, DEGRADED),
     "readyToUse": (HEALTHY, PROGRESSING),
     "available": (HEALTHY, PROGRESSING),
     "healthy": (HEALTHY, DEGRADED),
@@ -295,6 +298,9 @@ COUNTS: tuple[tuple[str, str], ...] = (
     ("machineCount", "readyMachineCount"),
     ("desiredNodesRealized", "currentNodesRealized"),
 )
+
+#: A count whose name is one of these and the name of another (readyStacks of stacks) is such a pair as well.
+COUNT_BEGINNINGS = ("ready", "available")
 
 #: A text such as `2/3` in a field with one of these words in its name (componentsReady, statusReplicas) is a count too.
 COUNT_WORDS = ("ready", "replicas", "available", "healthy")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from gitops.health import facts, vocabulary
 from gitops.health.conditions import MAX_ITEMS, Evidence, failed
@@ -27,47 +27,111 @@ def runs_to_completion(kind: str) -> bool:
     return kind.endswith(facts.RUNS_TO_COMPLETION)
 
 
-def of_status(status: Mapping[str, Any], runs: bool, summed_up: bool) -> Iterator[Evidence]:
-    """The evidence of words, truth values and errors.
+class _Sort(NamedTuple):
+    """What a field's name says that it holds."""
 
-    Where a condition sums up the whole, what fields with other names than the usual ones tell of progress (of a step,
-    of another's work) is left out.
+    failure: bool
+    state: bool
+    holder: bool
+    items: bool
+    part: bool
+    fraction: bool
+    wanted: tuple[str, ...]
+
+
+def _wanted(field: str) -> tuple[str, ...]:
+    """The fields that may say how many there are to be of what this one counts."""
+    for beginning in facts.COUNT_BEGINNINGS:
+        rest = field.removeprefix(beginning)
+        if rest != field and rest[:1].isupper():
+            return (*_COUNTS.get(field, ()), rest[0].lower() + rest[1:])
+    return _COUNTS.get(field, ())
+
+
+@lru_cache(maxsize=4096)
+def _sort(field: str) -> _Sort:
+    name = field.lower()
+    passed = name.startswith(facts.NOT_STATE_BEGINNINGS)
+    history = any(word in name for word in facts.NOT_ITEM_LISTS)
+    state_field = not passed and (name in facts.STATE_FIELDS or name.endswith(facts.STATE_ENDINGS))
+    holder = state_field or name in facts.STATE_OBJECTS or name.endswith(facts.STATE_OBJECT_ENDINGS)
+    return _Sort(
+        failure=not passed and name.endswith(facts.FAILURE_ENDINGS),
+        state=state_field,
+        holder=holder,
+        items=not history,
+        part=not (passed or holder or history),
+        wanted=_wanted(field),
+        fraction=any(word in name for word in facts.COUNT_WORDS),
+    )
+
+
+def of_status(  # noqa: PLR0912 - one branch a type of value
+    status: Mapping[str, Any], spec: Mapping[str, Any], runs: bool, summed_up: bool
+) -> list[Evidence]:
+    """The evidence of words, truth values, errors and counts.
+
+    Where a condition sums up the whole (`summed_up`), counts and parts are left out, and so is what fields with other
+    names than the usual ones tell of progress (of a step, of another's work).
     """
+    found: list[Evidence] = []
+    parts: list[tuple[str, Mapping[str, Any]]] = []
     left = _MAX_LOOKED_INTO
     for field, value in islice(status.items(), MAX_ITEMS):
         if isinstance(value, bool):
-            yield from _flag(field, value, status)
-        elif not value:
+            found.extend(_flag(field, value, status))
             continue
-        elif _is_failure(field):
-            yield from _failure(field, value)
+        sort = _sort(field)
+        if sort.failure:
+            if value:
+                found.extend(_failure(field, value))
         elif isinstance(value, str):
-            if field in facts.FLAGS and value.lower() in ("true", "false"):
-                yield from _flag(field, value.lower() == "true", status)
-            elif _is_state_field(field):
-                yield from _word(field, value, runs, summed_up, status)
-            else:
-                yield from _fraction(field, value)
-        elif isinstance(value, dict) and _is_state_object(field):
-            yield from _inside(field, value, runs)
-        elif isinstance(value, list) and _is_item_list(field):
-            yield from _items(field, value[:left], runs)
-            left = max(left - len(value), 0)
+            if value:
+                found.extend(_text(field, value, sort, status, runs, summed_up))
+        elif isinstance(value, dict):
+            if sort.holder:
+                found.extend(_inside(field, value, runs))
+            elif sort.part and value:
+                parts.append((field, value))
+        elif isinstance(value, list):
+            if value and sort.items:
+                found.extend(_items(field, value[:left], runs))
+                left = max(left - len(value), 0)
+        elif sort.wanted and not summed_up:
+            found.extend(_count(field, value, status, spec))
+    if parts and not summed_up:
+        said = bool(found)
+        found.extend(part for part in _of_parts(parts, runs) if not said or part[0] != HEALTHY)
+    return found
 
 
-def of_parts(status: Mapping[str, Any], runs: bool) -> Iterator[Evidence]:
+def _text(
+    field: str, value: str, sort: _Sort, status: Mapping[str, Any], runs: bool, summed_up: bool
+) -> Iterator[Evidence]:
+    if field in facts.FLAGS and value.lower() in ("true", "false"):
+        yield from _flag(field, value.lower() == "true", status)
+    elif sort.state:
+        yield from _word(field, value, runs, summed_up, status)
+    elif sort.fraction:
+        yield from _fraction(field, value)
+
+
+def _of_parts(parts: list[tuple[str, Mapping[str, Any]]], runs: bool) -> Iterator[Evidence]:
     """The evidence one level down, in objects about a part (cluster.status, postgres.ready of postgres.size)."""
-    for field, value in islice(status.items(), _MAX_PARTS):
-        if isinstance(value, dict) and value and _is_part(field):
-            for name, inner in islice(value.items(), _MAX_PARTS):
-                if isinstance(inner, str) and inner:
-                    if name in facts.ITEM_STATE_FIELDS:
-                        yield from _known_word(f"{field}.{name}", inner, runs)
-                    else:
-                        yield from _fraction(name, inner)
-                elif isinstance(inner, bool) and name in facts.PART_FLAGS:
+    for field, value in parts[:_MAX_PARTS]:
+        for name, inner in islice(value.items(), _MAX_PARTS):
+            if isinstance(inner, str):
+                if not inner:
+                    continue
+                if name in facts.ITEM_STATE_FIELDS:
+                    yield from _known_word(f"{field}.{name}", inner, runs)
+                elif _sort(name).fraction:
+                    yield from _fraction(name, inner)
+            elif isinstance(inner, bool):
+                if name in facts.PART_FLAGS:
                     yield from _flag(name, inner, value)
-            yield from counts(value, {})
+            elif _sort(name).wanted:
+                yield from _count(name, inner, value, {})
 
 
 def last_resort(status: Mapping[str, Any]) -> Iterator[Evidence]:
@@ -115,7 +179,7 @@ def _known_word(field: str, value: str, runs: bool) -> Iterator[Evidence]:
 
 def _flag(field: str, value: bool, status: Mapping[str, Any]) -> Iterator[Evidence]:
     flag = facts.FLAGS.get(field)
-    says = flag[0 if value else 1] if flag else DEGRADED if value and _is_failure(field) else None
+    says = flag[0 if value else 1] if flag else DEGRADED if value and _sort(field).failure else None
     if says == PROGRESSING:
         message = status.get("message")
         if isinstance(message, str) and message and (failed(message) or meaning_of(message) == DEGRADED):
@@ -148,21 +212,23 @@ def _items(field: str, items: list[Any], runs: bool) -> Iterator[Evidence]:
         for name in ("error", "errors"):
             if told := item.get(name):
                 yield from _failure(name, told)
-        for says, why in counts(item, {}):
-            if says == PROGRESSING:
-                yield says, f"{field}: {why}"
+        for name in [key for key in islice(item, _MAX_PARTS) if _sort(key).wanted]:
+            for says, why in _count(name, item[name], item, {}):
+                if says == PROGRESSING:
+                    yield says, f"{field}: {why}"
 
 
 def _inside(field: str, value: Mapping[str, Any], runs: bool) -> Iterator[Evidence]:
     """A state one level down (jobStatus.state), or two where the first maps reporters (statuses.<name>.state)."""
     for name, inner in islice(value.items(), _MAX_PARTS):
         if isinstance(inner, str) and inner:
-            if _is_state_field(name):
+            sort = _sort(name)
+            if sort.state:
                 says, shown = state(inner, runs)
                 yield says, f"{field}.{name} is {shown}"
-            elif _is_failure(name):
+            elif sort.failure:
                 yield from _failure(name, inner)
-            else:
+            elif sort.fraction:
                 yield from _fraction(name, inner)
         elif isinstance(inner, bool) and name in facts.PART_FLAGS:
             yield from _flag(name, inner, value)
@@ -173,64 +239,19 @@ def _inside(field: str, value: Mapping[str, Any], runs: bool) -> Iterator[Eviden
 
 def _fraction(field: str, value: str) -> Iterator[Evidence]:
     """`2/3` in a field such as componentsReady or statusReplicas."""
-    if len(value) <= 21 and value[0].isdigit() and _is_count(field) and (match := _FRACTION.fullmatch(value)):
+    if len(value) <= 21 and value[0].isdigit() and (match := _FRACTION.fullmatch(value)):
         well, wanted = int(match[1]), int(match[2])
         yield (PROGRESSING if well < wanted else HEALTHY), f"{field} is {value}"
 
 
-def counts(status: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[Evidence]:
+def _count(field: str, value: Any, status: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[Evidence]:
     """How many are well of how many there are to be."""
-    for well_field in islice(status, MAX_ITEMS):
-        if well_field not in _COUNTS:
-            continue
-        well = whole_number(status[well_field])
-        if well is None:
-            continue
-        for wanted_field in _COUNTS[well_field]:
-            wanted = whole_number(spec.get(wanted_field))
-            if wanted is None:
-                wanted = whole_number(status.get(wanted_field))
-            if wanted is not None:
-                yield (PROGRESSING if well < wanted else HEALTHY), f"{well_field} is {well} of {wanted}"
-
-
-@lru_cache(maxsize=2048)
-def _is_failure(field: str) -> bool:
-    name = field.lower()
-    return name.endswith(facts.FAILURE_ENDINGS) and not name.startswith(facts.NOT_STATE_BEGINNINGS)
-
-
-@lru_cache(maxsize=2048)
-def _is_item_list(field: str) -> bool:
-    name = field.lower()
-    return not any(word in name for word in facts.NOT_ITEM_LISTS)
-
-
-@lru_cache(maxsize=2048)
-def _is_state_field(field: str) -> bool:
-    name = field.lower()
-    if name.startswith(facts.NOT_STATE_BEGINNINGS):
-        return False
-    return name in facts.STATE_FIELDS or name.endswith(facts.STATE_ENDINGS)
-
-
-@lru_cache(maxsize=2048)
-def _is_state_object(field: str) -> bool:
-    name = field.lower()
-    return name in facts.STATE_OBJECTS or name.endswith(facts.STATE_OBJECT_ENDINGS) or _is_state_field(field)
-
-
-@lru_cache(maxsize=2048)
-def _is_part(field: str) -> bool:
-    name = field.lower()
-    return not (
-        name.startswith(facts.NOT_STATE_BEGINNINGS)
-        or _is_state_object(field)
-        or any(word in name for word in facts.NOT_ITEM_LISTS)
-    )
-
-
-@lru_cache(maxsize=2048)
-def _is_count(field: str) -> bool:
-    name = field.lower()
-    return any(word in name for word in facts.COUNT_WORDS)
+    well = whole_number(value)
+    if well is None:
+        return
+    for wanted_field in _sort(field).wanted:
+        wanted = whole_number(spec.get(wanted_field))
+        if wanted is None:
+            wanted = whole_number(status.get(wanted_field))
+        if wanted is not None:
+            yield (PROGRESSING if well < wanted else HEALTHY), f"{field} is {well} of {wanted}"

@@ -19,6 +19,8 @@ from gitops.model.objects import Object
 #: What wins among the evidence of one object, worst first. A pause explains an unfinished rollout, not a failure.
 _WORST_FIRST = (DEGRADED, MISSING, SUSPENDED, PROGRESSING, UNKNOWN, HEALTHY)
 _RANK = {word: rank for rank, word in enumerate(_WORST_FIRST)}
+#: No value of PAUSE_MARKS is as long; what kubectl keeps in annotations is.
+_LONGEST_MARK = 16
 
 
 def assess_generic(obj: Object, group: str, kind: str) -> Health | None:
@@ -54,23 +56,31 @@ def _without_evidence(status: Mapping[str, Any], generation: int | None) -> Heal
 
 
 def _evidence(status: Mapping[str, Any], spec: Mapping[str, Any], generation: int | None, runs: bool) -> list[Evidence]:
-    """All that the status says. Where a condition sums it up, counts and parts are its own business."""
-    found, summed_up = conditions.of_status(status, generation, runs)
-    found.extend(fields.of_status(status, runs, summed_up))
-    if not summed_up:
-        found.extend(fields.counts(status, spec))
-        good = bool(found)
-        found.extend(part for part in fields.of_parts(status, runs) if not good or part[0] != HEALTHY)
-    return found or list(fields.last_resort(status))
+    """All that the status says.
+
+    Where a condition sums it up, counts and parts are its own business. A state such as Stopped explains conditions
+    that are False, whatever their reason.
+    """
+    told = conditions.of_status(status, generation, runs)
+    words = fields.of_status(status, spec, runs, told.summed_up)
+    others = told.others
+    if others and any(says == SUSPENDED for says, _ in words):
+        others = [evidence for evidence in others if evidence[0] != DEGRADED]
+    return told.unusual + others + words or list(fields.last_resort(status))
 
 
 def _paused(spec: Mapping[str, Any]) -> str | None:
-    return next((f"spec.{name}" for name in facts.SUSPEND_FIELDS if spec.get(name) is True), None)
+    for name in facts.SUSPEND_FIELDS:
+        if spec.get(name) is True:
+            return f"spec.{name}"
+    return None
 
 
 def _paused_by_mark(obj: Object) -> str | None:
     for name, value in section(metadata(obj), "annotations").items():
-        if isinstance(name, str) and facts.PAUSE_MARKS.get(name.rpartition("/")[2]) == value:
+        if not isinstance(value, str) or len(value) > _LONGEST_MARK or not isinstance(name, str):
+            continue
+        if facts.PAUSE_MARKS.get(name.rpartition("/")[2]) == value:
             return f"the annotation {name}"
     return None
 

@@ -103,7 +103,7 @@ WORDS: dict[str, frozenset[str]] = {
         ambiguous compromised crashes dangling deadlock deadlocked declined depleted diverged duplicated exception gone
         hung impaired impossible inoperable interrupted irreconcilable malfunction missed outage overcommitted preempted
         pressure prohibited stale unbindable unexpected unfulfilled unlicensed unresponsive unsatisfied unsatisfiable
-        unsuccessful unusable abandoned alerting exited isolated issues zombie"""
+        unsuccessful unusable abandoned abnormal alerting exited isolated issues zombie"""
     ),
     SUSPENDED: _words(
         """disabled disrupting dormant frozen halted held hibernated hibernating ignored inactive manual maintenance

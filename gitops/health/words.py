@@ -10,7 +10,10 @@ from gitops.model.health import DEGRADED, HEALTHY, PROGRESSING
 
 _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _MEANING = {word: meaning for meaning, words in vocabulary.WORDS.items() for word in words}
-_PHRASES = tuple((f" {phrase} ", meaning) for phrase, meaning in vocabulary.PHRASES.items())
+#: By first word: (place in the table, words, meaning).
+_PHRASES: dict[str, list[tuple[int, list[str], str]]] = {}
+for _place, (_phrase, _meant) in enumerate(vocabulary.PHRASES.items()):
+    _PHRASES.setdefault(_phrase.split()[0], []).append((_place, _phrase.split(), _meant))
 _LONGEST = 160
 
 
@@ -22,10 +25,13 @@ def tokens(text: str) -> list[str]:
 @lru_cache(maxsize=4096)
 def _meaning(text: str) -> str | None:
     words = tokens(text.replace("n't", " not"))
-    joined = f" {' '.join(words)} "
-    for phrase, settled in _PHRASES:
-        if phrase in joined:
-            return settled
+    if phrases := [
+        (place, meant)
+        for at, word in enumerate(words)
+        for place, phrase, meant in _PHRASES.get(word, ())
+        if words[at : at + len(phrase)] == phrase
+    ]:
+        return min(phrases)[1]
     found: set[str] = set()
     negation: str | None = None
     for word in words:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from gitops.cluster import ClusterClient, Clusters, Connection, Observer
 from gitops.model.application import Destination
+from gitops.model.credentials import Cluster
 from gitops.model.names import IN_CLUSTER_SERVER
 from gitops.reconcile.control import Control
 from gitops.settings import Settings
@@ -41,6 +42,10 @@ class ClusterRegistry:
     def by_server(self, server: str) -> ClusterClient:
         """The client of a cluster, by its server URL. Raises InvalidSpecError where there is no such cluster."""
         return self._clusters.client(Destination(server=server))
+
+    def find(self, destination: Destination) -> Cluster:
+        """The cluster that a destination names, as last updated. Raises InvalidSpecError where it names none."""
+        return self._clusters.find(destination)
 
     def _make(self, server: str, connection: Connection) -> ClusterClient:
         key = self._state.keys.discovery(server)

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gitops.cluster import ApiError
-from gitops.diff import UNKNOWN, IgnoreRules, application_sync_status
+from gitops.diff import UNKNOWN, IgnoreRules, application_sync_status, compare_options
 from gitops.errors import ComparisonError, GitOpsError
 from gitops.health import application_health
-from gitops.model.application import Application
+from gitops.model.application import Application, NamespaceMetadata, operation_state
 from gitops.model.artifact import Artifact
 from gitops.model.names import GROUP, REFRESH, SKIP_RECONCILE
 from gitops.model.objects import Object, ObjectKey
 from gitops.observe import logs, metrics
+from gitops.reconcile import orphans
 from gitops.reconcile import status as statuses
 from gitops.reconcile.control import ControlConfig
 from gitops.reconcile.look import Looker, View
@@ -24,6 +25,7 @@ from gitops.state.apps import DesiredState
 from gitops.state.live import Snapshot
 from gitops.state.locks import Lock
 from gitops.state.queue import APPLY, DIFF, FETCH, Rank
+from gitops.sync.ports import RUNNING, TERMINATING
 
 if TYPE_CHECKING:
     from gitops.reconcile.engine import Engine
@@ -54,7 +56,7 @@ def compare(engine: Engine, app_id: str, lock: Lock) -> None:
     if obj is None:
         engine.state.apps.forget(app_id)
         return
-    if engine.state.operations.get(app_id) or obj.get("operation") or obj["metadata"].get("deletionTimestamp"):
+    if engine.state.operations.get(app_id) or _is_operated(obj):
         # An operation makes its own comparison when it ends; one that is parked is woken by what it waits for.
         if not engine.state.operations.is_parked(app_id):
             engine.state.queue.want(APPLY, app_id, Rank.DRIFT)
@@ -79,6 +81,12 @@ def compare(engine: Engine, app_id: str, lock: Lock) -> None:
         return
     write(engine, comparison)
     finish(engine, comparison)
+
+
+def _is_operated(obj: Object) -> bool:
+    """Whether the CR says that an operation, or its end, is under way: so too where Redis has lost it."""
+    state = ((obj.get("status") or {}).get("operationState") or {}).get("phase")
+    return bool(obj.get("operation") or obj["metadata"].get("deletionTimestamp") or state in (RUNNING, TERMINATING))
 
 
 def _readable(engine: Engine, app_id: str, obj: Object) -> Application | None:
@@ -119,8 +127,10 @@ def look(
             IgnoreRules.build(app.spec.ignore_differences, config.settings),
             config.health_checks,
             fresh or {},
+            compare_options({"metadata": app.metadata}),
         )
         comparison.view = looker.look(comparison.artifact, snapshot, _former(app), full=full)
+        comparison.view.conditions += orphans.warnings(engine, comparison)
     except GitOpsError as error:
         comparison.findings = _failed(comparison, [(ComparisonError.condition, str(error))])
         return comparison
@@ -137,7 +147,7 @@ def summarise(comparison: Comparison) -> statuses.Findings:
     assert view is not None
     assert artifact is not None
     conditions = list(desired.warnings) + view.conditions
-    sync = application_sync_status(view.results)
+    sync = application_sync_status(view.results, namespace_changed=_namespace_changed(comparison.app))
     if desired.error:
         conditions.append(desired.error)
         sync = UNKNOWN
@@ -152,6 +162,14 @@ def summarise(comparison: Comparison) -> statuses.Findings:
         images=statuses.images(artifact),
         app_of_apps=any(o.key.group == GROUP and o.key.kind == "Application" for o in artifact.objects),
     )
+
+
+def _namespace_changed(app: Application) -> bool:
+    """Whether managedNamespaceMetadata says something else than at the last operation (specs section 1)."""
+    wanted, result = app.spec.sync_policy.managed_namespace_metadata, operation_state(app).get("syncResult")
+    if wanted is None or not result or app.spec.sync_policy.option("CreateNamespace") != "true":
+        return False
+    return NamespaceMetadata.model_validate(result.get("managedNamespaceMetadata") or {}) != wanted
 
 
 def write(
@@ -221,7 +239,7 @@ def report(engine: Engine, app_id: str, error: GitOpsError) -> None:
         present = (obj.get("status") or {}).get("conditions") or []
         found = [(str(c["type"]), str(c["message"])) for c in present if c["type"] in statuses.COMPARISON_CONDITIONS]
         found = [(kind, text) for kind, text in found if kind != error.condition] + [(error.condition, str(error))]
-        status: Object = {"conditions": statuses.conditions(present, found)}
+        status: Object = {"conditions": statuses.conditions(present, found, frozenset({error.condition}))}
         if status["conditions"] == present:
             return
         if error.condition in {"InvalidSpecError", "ComparisonError", "UnknownError"}:

@@ -212,6 +212,7 @@ class Engine:
             refs=self.refs,
             namespace=self.settings.namespace,
             limits=limits_of(self.settings),
+            memory_mib=self.settings.child_hard_limit_mib,
             plugins=plugins_of(self.settings),
         )
 

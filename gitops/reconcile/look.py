@@ -14,7 +14,9 @@ from gitops.diff import (
     ObjectDiff,
     ObjectResult,
     Verdict,
+    as_applied,
     compare,
+    compare_options,
     object_result,
 )
 from gitops.diff.status import is_hook
@@ -27,10 +29,12 @@ from gitops.model.tracking import is_self_referenced, owner, shared_resource_war
 from gitops.reconcile.control import ControlConfig
 from gitops.reconcile.status import Resource
 from gitops.state.live import Note, Snapshot
+from gitops.sync import object_options
 
 #: Objects read at a time for one application; reads are cheap for the server, so they need no shared limit.
 READERS = 6
 _IGNORED = "ignore-healthcheck"
+SERVER_SIDE_DIFF, INCLUDE_WEBHOOKS = "ServerSideDiff=true", "IncludeMutationWebhook=true"
 _THERE: Object = {"metadata": {}}
 
 
@@ -86,6 +90,7 @@ class View:
                     hook=item.hook,
                     requires_pruning=item.manifest is None and item.self_referenced and not item.hook,
                     wave=_wave(item.manifest),
+                    confirm_deletion=bool(note and note.confirm) or _asks_for_confirmation(item.manifest),
                 )
             )
         return rows
@@ -100,6 +105,15 @@ class View:
             live = item.live if item.read else (_THERE if item.exists else None)
             out.append(LiveResource(item.key, live, health, hook=item.hook, desired=item.manifest is not None))
         return out
+
+
+def _asks_for_confirmation(manifest: Manifest | None) -> bool:
+    return manifest is not None and b"=confirm" in manifest.body and _confirm(manifest.load())
+
+
+def _confirm(obj: Object) -> bool:
+    options = object_options(obj)
+    return "confirm" in (options.get("Delete", "").lower(), options.get("Prune", "").lower())
 
 
 def _wave(manifest: Manifest | None) -> int:
@@ -122,6 +136,8 @@ class Looker:
     checks: LuaChecks
     #: Live objects that were had just now (an operation's own writes): not read again.
     fresh: Mapping[ObjectKey, Object] = field(default_factory=dict)
+    #: The Application's compare options: ServerSideDiff=true, IncludeMutationWebhook=true (specs section 4).
+    options: frozenset[str] = frozenset()
 
     def look(
         self, artifact: Artifact, snapshot: Snapshot, former: Iterable[ObjectKey] = (), *, full: bool = False
@@ -147,6 +163,7 @@ class Looker:
             ):
                 item.note = note
                 self._reuse(item)
+                self._shared(item, view)
             elif item.hook:
                 continue
             else:
@@ -176,7 +193,7 @@ class Looker:
         item.hook, item.self_referenced = item.hook or note.hook, not note.foreign
         silent = item.hook or note.foreign
         status = "" if silent else SYNCED if note.synced else OUT_OF_SYNC
-        item.result = ObjectResult(item.key, status, counts=not silent)
+        item.result = ObjectResult(item.key, status, counts=not silent and not note.uncounted)
 
     # --- reading ---
 
@@ -210,7 +227,8 @@ class Looker:
         item.hook = is_hook(live)
         diff = compare(None, live, self.rules)
         item.result = object_result(diff, None, live, self_referenced=item.self_referenced)
-        item.note = self._note(item, diff, extra=True)
+        note = self._note(item, diff, extra=True)
+        item.note = replace(note, uncounted=not item.hook and not item.result.counts, confirm=_confirm(live))
 
     def _compare(self, item: Item, manifest: Manifest) -> None:
         target, live, config = manifest.load(), item.live, self.config
@@ -219,15 +237,21 @@ class Looker:
             item.result = object_result(diff, target, None)
             return
         diff = compare(target, live, self.rules, method=config.tracking, label_key=config.instance_label)
-        if diff.verdict is Verdict.ASK:
+        if (
+            diff.verdict is Verdict.ASK
+            or SERVER_SIDE_DIFF in self.options
+            or SERVER_SIDE_DIFF in compare_options(target)
+        ):
             diff = self._ask(manifest, target, live)
         item.result = object_result(diff, target, live)
-        item.note = self._note(item, diff)
+        other = owner(live, config.tracking, config.instance_label, config.installation_id) or ""
+        shared = "" if other == self.instance else other
+        item.note = replace(self._note(item, diff), shared=shared, confirm=_confirm(live))
 
     def _ask(self, manifest: Manifest, target: Object, live: Object) -> ObjectDiff:
         """Let the API server say: a dry-run apply is the exact test."""
         try:
-            predicted = self.client.apply(manifest, dry_run=True)
+            predicted = self.client.apply(as_applied(manifest), dry_run=True)
         except ApiError as error:
             if not error.invalid and not error.conflict:
                 raise
@@ -239,25 +263,37 @@ class Looker:
             predicted=predicted,
             method=self.config.tracking,
             label_key=self.config.instance_label,
+            webhooks_count=INCLUDE_WEBHOOKS in self.options or INCLUDE_WEBHOOKS in compare_options(target),
         )
 
     def _note(self, item: Item, diff: ObjectDiff, *, extra: bool = False) -> Note:
         assert item.live is not None
-        note = note_of(item.live, item.manifest, synced=diff.verdict is Verdict.SAME, extra=extra, checks=self.checks)
+        note = note_of(
+            item.live,
+            item.manifest,
+            synced=diff.verdict is Verdict.SAME,
+            extra=extra,
+            checks=self.checks,
+            has_status=self.client.discovery.has_status(item.key.group, item.key.kind),
+        )
         return replace(note, hook=item.hook, foreign=not item.self_referenced)
 
     def _shared(self, item: Item, view: View) -> None:
-        if item.live is None or item.manifest is None:
-            return
-        config = self.config
-        other = owner(item.live, config.tracking, config.instance_label, config.installation_id)
-        if other and other != self.instance:
+        if item.manifest is not None and item.note is not None and (other := item.note.shared):
             view.conditions.append(("SharedResourceWarning", shared_resource_warning(item.key, self.instance, other)))
 
 
-def note_of(live: Object, manifest: Manifest | None, *, synced: bool, extra: bool = False, checks: LuaChecks) -> Note:
-    """What is noted of an object as it is now."""
-    health = assess(live, overrides=checks)
+def note_of(
+    live: Object,
+    manifest: Manifest | None,
+    *,
+    synced: bool,
+    extra: bool = False,
+    checks: LuaChecks,
+    has_status: bool | None = None,
+) -> Note:
+    """What is noted of an object as it is now. `has_status`: whether its kind has a status, where that is known."""
+    health = assess(live, overrides=checks, has_status=has_status)
     if health and annotations_of(live).get(IGNORE_HEALTHCHECK) == "true":
         health = Health(health.status, health.message, _IGNORED)
     return Note(

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from gitops.errors import GitOpsError
+from gitops.model.application import Application
 from gitops.model.objects import Object
 from gitops.observe import logs
 from gitops.observe.notify import Memory, Notifier, NotifyConfig
@@ -37,16 +38,9 @@ class Notices:
 
     def tell(self, app: Object | None) -> None:
         """The Application object is this now; returns at once."""
-        if app is None:
+        if app is None or (found := self._subscribed(app)) is None:
             return
-        try:
-            config, project = self._config(), self._project(app)
-            if not config.subscribed(app, project):
-                return
-        except Exception as error:
-            why = str(error) if isinstance(error, GitOpsError) else type(error).__name__
-            logs.event(logger, f"no notification: {why}", logging.WARNING)
-            return
+        config, project = found
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="notices", daemon=True)
             self._thread.start()
@@ -57,11 +51,28 @@ class Notices:
             except queue.Full:
                 self._give_up_oldest()
 
+    def tell_running(self, app: Application, state: Object) -> None:
+        """An operation has begun; `state` is its `operationState`, which may never be written while it runs."""
+        head: Object = {"metadata": app.metadata, "spec": {"project": app.spec.project}}
+        if self._subscribed(head):
+            status = {**app.status, "operationState": state}
+            self.tell({"metadata": app.metadata, "spec": app.spec.to_api(), "status": status})
+
     def close(self, timeout: float = 5.0) -> None:
         """Give what waits `timeout` seconds to go out."""
         deadline = time.monotonic() + timeout
         while self._waiting.unfinished_tasks and time.monotonic() < deadline:
             time.sleep(0.05)
+
+    def _subscribed(self, app: Object) -> tuple[NotifyConfig, Object | None] | None:
+        """The configuration and the project, where somebody wants to be told of the Application; else None."""
+        try:
+            config, project = self._config(), self._project(app)
+            return (config, project) if config.subscribed(app, project) else None
+        except Exception as error:
+            why = str(error) if isinstance(error, GitOpsError) else type(error).__name__
+            logs.event(logger, f"no notification: {why}", logging.WARNING)
+            return None
 
     def _give_up_oldest(self) -> None:
         try:

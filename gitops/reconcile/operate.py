@@ -13,7 +13,7 @@ from gitops.health import assess
 from gitops.model.application import Application, operation_state
 from gitops.model.artifact import Artifact
 from gitops.model.names import DELETION_APPROVED
-from gitops.model.objects import Object, ObjectKey
+from gitops.model.objects import Object, ObjectKey, gvk_of
 from gitops.model.project import AppProject
 from gitops.model.tracking import owner
 from gitops.observe import logs, metrics, trace
@@ -217,7 +217,7 @@ def _step(engine: Engine, run: Run) -> Outcome:
             client=run.client,
             check_lock=lambda: engine.state.locks.check(run.lock),
             save=lambda record: engine.state.operations.put(run.app.id, record.to_json()),
-            health=lambda obj: assess(obj, overrides=checks),
+            health=lambda obj: assess(obj, overrides=checks, has_status=_has_status(run, obj)),
             respect_ignored=_respect(run),
             owns=lambda live: _owner(engine, run, live),
             deletion_approved=run.app.annotations.get(DELETION_APPROVED, ""),
@@ -241,6 +241,12 @@ def _respect(run: Run) -> Any:
     return lambda target, live: respect_ignore_differences(target, live, rules)
 
 
+def _has_status(run: Run, obj: Object) -> bool | None:
+    gvk = gvk_of(obj)
+    known: bool | None = run.client.discovery.has_status(gvk.group, gvk.kind)
+    return known
+
+
 def _owner(engine: Engine, run: Run, live: Object) -> bool:
     config = run.config
     mine = run.app.instance(engine.settings.namespace)
@@ -253,7 +259,12 @@ def _notes(run: Run) -> dict[ObjectKey, Note | None]:
     notes: dict[ObjectKey, Note | None] = {}
     for key, live in run.client.written.items():
         note = note_of(
-            live, manifests.get(key), synced=True, extra=key not in manifests, checks=run.config.health_checks
+            live,
+            manifests.get(key),
+            synced=True,
+            extra=key not in manifests,
+            checks=run.config.health_checks,
+            has_status=_has_status(run, live),
         )
         # What no manifest names by this key is a hook with a generated name.
         notes[key] = replace(note, hook=key not in manifests)

@@ -6,7 +6,9 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from gitops.diff import OUT_OF_SYNC
 from gitops.model.application import Operation
+from gitops.model.objects import canonical, digest
 from gitops.reconcile import operate, starting
 from gitops.sync import ResourceState, SelfHealBackoff, decide
 
@@ -37,6 +39,8 @@ def start(engine: Engine, comparison: Comparison, lock: Lock) -> bool:
         blocked = starting.blocked_by_window(engine, app, manual=False)
         return not blocked
 
+    tried, _, circumstances = engine.state.apps.field(app.id, "tried").partition("|")
+    now_is = _circumstances(engine, comparison) if findings.sync == OUT_OF_SYNC else ""
     decision = decide(
         app,
         findings.sync,
@@ -45,7 +49,8 @@ def start(engine: Engine, comparison: Comparison, lock: Lock) -> bool:
         now=time.time(),
         in_window=in_window,
         backoff=SelfHealBackoff(settings.self_heal_backoff, 3.0, settings.self_heal_backoff_cap),
-        unchanged=engine.state.apps.field(app.id, "tried") == comparison.desired.artifact,
+        unchanged=tried == comparison.desired.artifact,
+        changed=bool(circumstances) and circumstances != now_is,
     )
     owned = frozenset({"SyncError"})
     if decision.condition:
@@ -62,7 +67,19 @@ def start(engine: Engine, comparison: Comparison, lock: Lock) -> bool:
             engine.state.live.compare_at(app.id, time.time() + seconds + 1.0)
     if decision.operation is None:
         return False
-    engine.state.apps.set_fields(app.id, tried=comparison.desired.artifact)
+    engine.state.apps.set_fields(app.id, tried=f"{comparison.desired.artifact}|{now_is}")
     record = starting.start(engine, app, Operation.model_validate(decision.operation), comparison.desired)
     operate.carry_on(engine, app, record, lock, comparison)
     return True
+
+
+def _circumstances(engine: Engine, comparison: Comparison) -> str:
+    """A digest of what decides an operation's outcome besides its revision: the spec, the project, and kinds that are
+    not served.
+    """
+    app, artifact = comparison.app, comparison.artifact
+    client = engine.clusters.update(engine.control).client(app.spec.destination)
+    kinds = {(m.key.group, m.key.kind) for m in artifact.objects} if artifact else set()
+    absent = sorted(kind for kind in kinds if client.discovery.has_status(*kind) is None)
+    project = comparison.config.project(app)
+    return digest(canonical([app.spec.to_api(), project.spec.to_api(), absent]))

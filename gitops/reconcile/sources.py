@@ -11,10 +11,13 @@ from typing import Any
 from gitops.errors import GitOpsError
 from gitops.model.application import Application, Source
 from gitops.model.artifact import Artifact
+from gitops.model.names import MANIFEST_GENERATE_PATHS
 from gitops.model.objects import GVK, canonical, digest
 from gitops.model.project import AppProject
 from gitops.observe import trace
+from gitops.reconcile import budget
 from gitops.reconcile.control import ControlConfig
+from gitops.reconcile.generate_paths import declared
 from gitops.reconcile.outside import UNTRACKABLE, Outsiders, tracked
 from gitops.reconcile.refs import RefsReader
 from gitops.source import BuildEnv, Limits, Rendered, Renderer, RenderRequest, finish
@@ -71,6 +74,8 @@ class Desires:
     refs: RefsReader
     namespace: str
     limits: Limits = field(default_factory=Limits)
+    #: MiB that a worker process may use.
+    memory_mib: int = 384
     plugins: dict[str, PluginCommand] = field(default_factory=dict)
 
     def resolve(self, app: Application, revisions: tuple[str, ...] = ()) -> list[Resolved]:
@@ -142,6 +147,7 @@ class Desires:
             installation_id=config.installation_id,
             excluded=config.excluded,
         )
+        budget.check(objects, self.memory_mib)
         types = tuple(r.source_type for r in rendered)
         self.state.artifacts.put(Artifact(address, types, objects, warnings))
         return self._outcome(address, types, params, sources, outside, warnings)
@@ -164,8 +170,10 @@ class Desires:
         """A digest of all that decides a render, except the repositories' content."""
         spec = [{k: v for k, v in s.source.to_api().items() if k != "targetRevision"} for s in sources]
         text = canonical(spec)
-        pinned: list[Any] = [s.revision for s in sources if s.source.chart or s.source.plugin]
-        if b"ARGOCD_APP_REVISION" in text or any(s.source.plugin for s in sources):
+        pinned: list[Any] = [s.revision for s in sources if s.source.chart]
+        if MANIFEST_GENERATE_PATHS in app.annotations:
+            pinned.append(app.annotations[MANIFEST_GENERATE_PATHS])
+        elif b"ARGOCD_APP_REVISION" in text or any(s.source.plugin for s in sources):
             pinned += [s.revision for s in sources]
         if b"ARGOCD_APP_SOURCE_TARGET_REVISION" in text:
             pinned += [s.source.target_revision for s in sources]
@@ -260,7 +268,7 @@ class Desires:
                 for name, read in result.ref_inputs.items():
                     inputs[by_ref[name]] |= read
         for source, paths in zip(sources, inputs, strict=True):
-            source.inputs = tuple(sorted(paths))
+            source.inputs = tuple(sorted(paths | declared(app, source.source.path)))
         return rendered
 
     def _render_one(

@@ -61,6 +61,8 @@ def start(engine: Engine, app: Application, operation: Operation, desired: Desir
     engine.state.operations.put(app.id, record.to_json())
     if not operation.initiated_by.automated:
         engine.events.operation_started(app, ",".join(desired.revisions), operation.initiated_by.username or "unknown")
+    # The status says so only where the operation has to wait; who wants to be told of its beginning is told here.
+    engine.notices.tell_running(app, record.to_status())
     return record
 
 
@@ -90,6 +92,10 @@ def window_changes_in(engine: Engine, app: Application) -> float | None:
 def _pin(engine: Engine, app: Application, operation: Operation, desired: DesiredState) -> DesiredState:
     """What the operation is to bring about: the spec's revision, or its own. Raises what a fetch raises."""
     sync = operation.sync
+    if sync and sync.manifests:
+        raise SyncError(
+            "operation.sync.manifests (a local sync) is not served here; commit the manifests and sync a revision"
+        )
     overridden = sync and (sync.source or sync.sources or sync.revision or sync.revisions)
     if not overridden:
         if desired.error:

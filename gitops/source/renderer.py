@@ -257,12 +257,12 @@ class _Run:
         root = request.chart_dir or request.root
         return {
             "root": str(root),
-            "path": "." if request.chart_dir else request.path,
+            "path": "." if request.source.chart else request.path,
             "links": request.links,
             "source": _wire(request.source),
             "env": request.env.variables(),
             "refs": {name: str(path) for name, path in request.refs.items()},
-            "chart": request.chart_dir is not None,
+            "chart": bool(request.source.chart),
             "kube_version": request.kube_version,
             "api_versions": list(request.api_versions),
             "limits": asdict(request.limits),

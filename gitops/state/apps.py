@@ -14,6 +14,9 @@ from gitops.state.due import Tracked
 from gitops.state.keys import Keys
 from gitops.state.seal import Seal
 
+#: Seconds that it is remembered what was told of an application that is no more.
+NOTICES_OUTLIVE = 600
+
 
 def spec_digest(obj: Object) -> str:
     """A digest of what people decide about an Application: spec, operation, annotations, finalizers, ends of things."""
@@ -144,7 +147,9 @@ class Apps:
         """Drop everything that is kept for an application that is no more."""
         pipe = self._redis.pipeline(transaction=True)
         keys = self._keys
-        pipe.delete(keys.app(app), keys.observed(app), keys.compared(app), keys.notices(app))
+        pipe.delete(keys.app(app), keys.observed(app), keys.compared(app))
+        # A notification of its end may still be on its way, and must not tell all that was told before once more.
+        pipe.expire(keys.notices(app), NOTICES_OUTLIVE)
         pipe.srem(self._keys.apps, app)
         for zset in (self._keys.due, self._keys.soon, self._keys.parked):
             pipe.zrem(zset, app)

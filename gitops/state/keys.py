@@ -36,6 +36,9 @@ class Keys:
         """Sorted set: digests of the notifications that were sent, by when they last held."""
         return f"{self.prefix}notices:{app}"
 
+    def webhook(self, digest: str) -> str:
+        return f"{self.prefix}webhook:{digest}"
+
     def artifact(self, address: str) -> str:
         return f"{self.prefix}artifact:{address}"
 

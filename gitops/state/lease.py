@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import NamedTuple, cast
 
 import redis
 
@@ -27,6 +27,13 @@ if held and string.find(held, '|' .. ARGV[1], 1, true) then redis.call('DEL', KE
 """
 
 
+class Fence(NamedTuple):
+    """What the holder of a lease shows with what it changes: the lease's key, and the token that it had from it."""
+
+    key: str
+    token: int
+
+
 class Lease:
     """The leader's lease, `ttl` seconds long; the leader renews it well before it ends."""
 
@@ -37,6 +44,15 @@ class Lease:
         """Take or renew the lease. Returns its fencing token, 0 where somebody else leads."""
         keys = [self._keys.leader, self._keys.fence]
         return int(self._redis.eval(_TAKE, 2, *keys, owner, int(self.ttl * 1000), int(now * 1000)))
+
+    def fence(self, token: int) -> Fence:
+        """What a leader with this token shows."""
+        return Fence(self._keys.leader, token)
+
+    def stands(self, fence: Fence) -> bool:
+        """Whether the lease is still that of the one who shows this."""
+        held = cast(bytes | None, self._redis.get(fence.key))
+        return held is not None and int(held.split(b"|", 1)[0]) == fence.token
 
     def drop(self, owner: str) -> None:
         """Give it up, so that a standby need not wait for its end."""

@@ -12,11 +12,12 @@ import redis
 from gitops.model.health import Health
 from gitops.model.objects import ObjectKey
 from gitops.state.keys import Keys
+from gitops.state.lease import Fence
 from gitops.state.queue import APPLY, DIFF, Queue, Rank
-from gitops.state.scripts import Scripts
+from gitops.state.scripts import FENCED, Scripts
 
 #: What observe answers.
-ECHO, PUBLISHED, JOINED, PUT_OFF, LEFT = 0, 1, 2, 3, 4
+ECHO, PUBLISHED, JOINED, PUT_OFF, LEFT, REFUSED = 0, 1, 2, 3, 4, -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +35,18 @@ class Note:
     #: Without a sync status of its own: a hook, or an object that only carries another one's marks.
     hook: bool = False
     foreign: bool = False
+    #: The instance name of another application that owns the object too; "" where there is none.
+    shared: str = ""
+    #: It makes the application OutOfSync no more (compare option IgnoreExtraneous).
+    uncounted: bool = False
+    #: A person has to confirm its deletion.
+    confirm: bool = False
 
     def dump(self) -> str:
         health = [self.health.status, self.health.message, self.health.rule] if self.health else None
-        flags = [self.extra, self.hook, self.foreign]
+        flags = [self.extra, self.hook, self.foreign, self.shared, self.uncounted, self.confirm]
+        while flags and not flags[-1]:
+            flags.pop()
         rest = orjson.dumps([self.manifest, self.synced, self.version, health, *flags]).decode()
         return f"{self.resource_version}|{rest}"
 
@@ -74,17 +83,19 @@ class LiveIndex:
         gone: bool = False,
         quiet: bool = False,
         later: float = 0.0,
+        fence: Fence | None = None,
         pipe: Any = None,
     ) -> int:
         """The watcher saw an object at this version. Wishes for `diff`, or `apply` where an operation is under way.
 
         A quiet change (only its status) is compared at `later`, unix seconds, so that a rollout costs few comparisons.
-        Returns ECHO, PUBLISHED, JOINED, PUT_OFF or LEFT.
+        `fence`: the lease that the watcher acts under; where it has lost it, nothing is changed.
+        Returns ECHO, PUBLISHED, JOINED, PUT_OFF, LEFT or REFUSED.
         """
         diff = self._queue.message(DIFF, app, Rank.DRIFT)
         apply = self._queue.message(APPLY, app, Rank.DRIFT)
         answer = self._scripts(
-            "observe",
+            f"{FENCED}observe" if fence else "observe",
             [
                 self._keys.observed(app),
                 self._keys.compared(app),
@@ -93,6 +104,7 @@ class LiveIndex:
                 *self._queue.lists(DIFF),
                 *self._queue.lists(APPLY),
                 self._keys.soon,
+                *([fence.key] if fence else ()),
             ],
             [
                 key.encode(),
@@ -105,6 +117,7 @@ class LiveIndex:
                 diff.payload,
                 apply.id,
                 apply.payload,
+                *([fence.token] if fence else ()),
             ],
             pipe,
         )
@@ -153,7 +166,7 @@ class LiveIndex:
 
     def compare_at(self, app: str, when: float) -> None:
         """Compare the application at `when`, unix seconds, if nothing asks for it before."""
-        self._redis.zadd(self._keys.soon, {app: when})
+        self._redis.zadd(self._keys.soon, {app: when}, lt=True)
 
     # --- which kinds are worth a watch ---
 

@@ -11,10 +11,16 @@ import redis
 _PUBLISHING = frozenset({"want", "release", "claim", "observe", "flush"})
 
 
+#: Before a script's name: it is refused (-1) to one who has lost the lease that it acts under, see `lua/fence.lua`.
+FENCED = "fenced:"
+
+
 @cache
 def source(name: str) -> str:
     """The text of `lua/<name>.lua`, with the shared publish function before it where it publishes."""
     folder = resources.files("gitops.state") / "lua"
+    if name.startswith(FENCED):
+        return (folder / "fence.lua").read_text() + source(name.removeprefix(FENCED))
     text = (folder / f"{name}.lua").read_text()
     return (folder / "publish.lua").read_text() + text if name in _PUBLISHING else text
 

@@ -24,6 +24,8 @@ from gitops.state.queue import Envelope, Queue
 from gitops.state.refs import RefsCache
 from gitops.state.scripts import Scripts
 from gitops.state.seal import Seal
+from gitops.state.shards import Shards
+from gitops.state.strays import Strays
 from gitops.state.workers import Workers
 
 
@@ -63,8 +65,10 @@ class State:
         self.refs = RefsCache(self.redis, self.keys, self.seal)
         self.inflight = Inflight(self.redis, scripts, self.keys)
         self.notices = Notices(self.redis, self.keys)
+        self.strays = Strays(self.redis, self.keys, self.seal)
         self.workers = Workers(self.redis, self.keys, self.queue)
         self.lease = Lease(self.redis, self.keys, settings.lease_ttl)
+        self.shards = Shards(self.redis, self.keys, settings.lease_ttl)
 
     def look_anew(self, app: str) -> None:
         """Make the next fetch of an application (or generation of a set) look at each of its repositories again."""
@@ -74,10 +78,15 @@ class State:
         for url in urls | repository_urls(self.apps.get(app) or {}):
             self.refs.expire(url)
 
-    def next_event(self, now: float) -> float:
-        """Seconds from `now`, unix seconds, until something is due, parked or put off to."""
+    def next_event(self, now: float, together: float = 0.0) -> float:
+        """Seconds from `now`, unix seconds, until something is due, parked or put off to.
+
+        Due times within `together` seconds are left to come together: nobody waits for a poll.
+        """
         pipe = self.redis.pipeline(transaction=False)
         for zset in (self.keys.due, self.keys.parked, self.keys.soon):
             pipe.zrange(zset, 0, 0, withscores=True)
-        times = [first[0][1] for first in pipe.execute() if first]
+        due, *others = pipe.execute()
+        times = [max(due[0][1], now + together)] if due else []
+        times += [first[0][1] for first in others if first]
         return max(0.0, min(times) - now) if times else 60.0

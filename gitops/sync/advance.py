@@ -18,8 +18,12 @@ from gitops.sync.task import Task
 
 #: Seconds after which a parked operation is looked at even where no watch event woke it.
 BACKSTOP = 120.0
-#: Seconds between two looks for a kind whose CRD was just applied, or an object that was just deleted.
+#: Seconds between two looks for a kind whose CRD was just applied (CRDs carry no label and are not watched by it), or
+#: an object that was just deleted.
 SOON = 0.25
+#: Seconds between two looks for pruned objects that are still going: what another engine applied carries no label of
+#: ours, so that no watch event tells of its end.
+GOING = 2.0
 #: Objects that one step writes at the most: a wave of thousands takes many steps, so that others get their turn and
 #: their share of the cluster's in-flight limit.
 STEP_TASKS = 200
@@ -166,7 +170,9 @@ def _wait(record: OperationRecord, plan: Plan, context: Context) -> Outcome | No
         waits, what = running.going(record, plan, context), messages.DELETION
     if not waits:
         return None
-    return Parked(messages.waiting(waits, what), _keys(waits), context.now() + BACKSTOP)
+    unwatched = any(task.key.kind == "CustomResourceDefinition" for task in waits)
+    seconds = SOON if unwatched else GOING if what else BACKSTOP
+    return Parked(messages.waiting(waits, what), _keys(waits), context.now() + seconds)
 
 
 def _run(  # noqa: PLR0911 - one outcome each

@@ -9,6 +9,7 @@ an unknown one. All of it can be repeated: an apply that changes nothing leaves 
 from __future__ import annotations
 
 from gitops.cluster import ApiError
+from gitops.diff import as_applied
 from gitops.errors import GitOpsError
 from gitops.model.objects import Manifest, Object, canonical
 from gitops.sync.adopt import adoption_patch, needs_adoption
@@ -33,6 +34,7 @@ def apply(task: Task, manifest: Manifest, plan: Plan, context: Context, *, whole
 
     Raises Recreating where it has to wait for a deletion, LockLost, and ApiError or another ClusterError.
     """
+    manifest = as_applied(manifest)
     if plan.respect_ignored and context.respect_ignored is not None:
         live = context.client.get(task.key, version=task.version)
         if live is not None:
@@ -45,7 +47,7 @@ def apply(task: Task, manifest: Manifest, plan: Plan, context: Context, *, whole
 
 def dry_run(task: Task, manifest: Manifest, context: Context) -> Object:
     """What the API server would answer to the apply; raises as it would."""
-    return context.client.apply(manifest, dry_run=True, validate=_validation(task), metadata_only=True)
+    return context.client.apply(as_applied(manifest), dry_run=True, validate=_validation(task), metadata_only=True)
 
 
 def _validation(task: Task) -> Validation:

@@ -35,6 +35,8 @@ from gitops.sync.running import for_all, judge
 from gitops.sync.task import Task
 
 _CLEANUP = "/cleanup"
+#: Seconds until a delete hook that failed is made again.
+FAILED_HOOK = 30.0
 
 
 @dataclass(slots=True)
@@ -143,12 +145,15 @@ def _run_wave(pairs: list[tuple[Task, Manifest]], deletion: Deletion, context: C
     if failed:
         # Made anew at the next try; the deletion is held until it succeeds.
         for_all(lambda task: _delete_hook(task, deletion, context), failed, context)
-        return Parked(
-            f"{failed[0].phase} hook {failed[0].label} failed and is tried again", (), context.now() + BACKSTOP
-        )
+        why = next((r.message for r in results if r.hook_phase == FAILED and r.message), "")
+        sentence = f"{failed[0].phase} hook {failed[0].label} failed and is tried again{': ' if why else ''}{why}"
+        return Parked(sentence, (), context.now() + FAILED_HOOK, failed=True)
     waits = [task for task, result in zip(tasks, results, strict=True) if result.running]
     if waits:
-        return Parked(messages.waiting(waits), tuple(task.key for task in waits), context.now() + BACKSTOP)
+        # Whose object of an earlier try is still going is asked about soon: no watch event need tell of its end.
+        soon = any(result.code == RUNNING and not result.hook for result in results)
+        until = context.now() + (SOON if soon else BACKSTOP)
+        return Parked(messages.waiting(waits), tuple(task.key for task in waits), until)
     return None
 
 

@@ -65,12 +65,14 @@ def decide(  # noqa: PLR0911 - one outcome each
     in_window: Callable[[], bool] = lambda: True,
     backoff: SelfHealBackoff | None = None,
     unchanged: bool = False,
+    changed: bool = False,
 ) -> Decision:
     """Decide on auto-sync.
 
     Takes the Application, the comparison's sync status, the resolved revision of each source, the objects' states, Unix
     seconds, whether a sync window permits it, and whether the revision is known to change nothing for this Application
-    (`unchanged`; it then counts as the one that was tried).
+    (`unchanged`; it then counts as the one that was tried), and whether something else that decides an operation's
+    outcome is not what it was at the last attempt (`changed`; what failed then is tried again).
     """
     automated = app.spec.sync_policy.automated
     if automated is None or not automated.enabled:
@@ -82,15 +84,17 @@ def decide(  # noqa: PLR0911 - one outcome each
     if sync_status != OUT_OF_SYNC:
         return Decision(reason=f"the sync status is {sync_status}")
     differing = [resource for resource in resources if resource.status != SYNCED]
-    if not automated.prune and all(resource.requires_pruning for resource in differing):
+    if not automated.prune and differing and all(resource.requires_pruning for resource in differing):
         return Decision(reason="only pruning is left to do, and automated.prune is off")
     if not in_window():
         return Decision(reason="no sync window permits it")
     selected: list[ResourceState] = []
     attempts = 0
     state = operation_state(app)
-    if _attempted(app, state, revisions, unchanged):
-        if state.get("phase") != SUCCEEDED:
+    failed = state.get("phase") != SUCCEEDED
+    # Nothing differs but the metadata of the managed namespace, or what failed may go well by now: a new attempt.
+    if differing and not (failed and changed) and _attempted(app, state, revisions, unchanged):
+        if failed:
             return Decision(
                 condition=f"Failed last sync attempt to {_names(revisions)}: {state.get('message') or ''}",
                 reason="the same revision and source failed before",

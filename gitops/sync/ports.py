@@ -130,11 +130,15 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """Nothing can be done now. Go on when one of `waiting_for` changes, or at `until` (Unix seconds; None: no time)."""
+    """Nothing can be done now. Go on when one of `waiting_for` changes, or at `until` (Unix seconds; None: no time).
+
+    `failed`: something went wrong, and is not tried again before `until` whatever changes.
+    """
 
     reason: str
     waiting_for: tuple[ObjectKey, ...] = ()
     until: float | None = None
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import hmac
 import time
-from collections import OrderedDict
 from collections.abc import Callable
-
-_REMEMBERED = 20_000
 
 
 class Gate:
@@ -36,38 +32,6 @@ class Gate:
             # A browser can only ask for a name and a password: the token is good as the password.
             return bool(self._token) and hmac.compare_digest(pair.partition(b":")[2], self._token.encode())
         return False
-
-
-class Replays:
-    """Bodies seen lately: a signature proves who sent a body, not that it is the first time.
-
-    The provider's delivery id is no part of it, since it is not signed and could be made up.
-    """
-
-    def __init__(self, window: float = 600.0, clock: Callable[[], float] = time.monotonic) -> None:
-        """`window` in seconds; at most 20 000 bodies are remembered."""
-        self._window = window
-        self._clock = clock
-        self._seen: OrderedDict[bytes, float] = OrderedDict()
-
-    def first(self, body: bytes) -> bool:
-        """Whether this body is new within the window."""
-        now = self._clock()
-        while self._seen and (now - next(iter(self._seen.values())) > self._window or len(self._seen) >= _REMEMBERED):
-            self._seen.popitem(last=False)
-        key = _digest(body)
-        if key in self._seen:
-            return False
-        self._seen[key] = now
-        return True
-
-    def forget(self, body: bytes) -> None:
-        """What could not be acted upon may come again."""
-        self._seen.pop(_digest(body), None)
-
-
-def _digest(body: bytes) -> bytes:
-    return hashlib.blake2b(body, digest_size=16).digest()
 
 
 class Bucket:

@@ -66,7 +66,9 @@ def detect(headers: Headers) -> Provider:
         if provider.detect(headers):
             return provider
     raise WebhookRefused(
-        "No provider of webhooks sends such headers; see docs/webhooks.md", status=400, reason="unknown"
+        "No provider sends such headers: of GitHub, GitLab, Gitea, Gogs, Bitbucket, Azure DevOps, GHCR and Harbor",
+        status=400,
+        reason="unknown",
     )
 
 

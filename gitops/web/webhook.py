@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
@@ -12,7 +13,7 @@ from gitops.errors import GitOpsError
 from gitops.observe import logs, metrics
 from gitops.web.deps import Deps
 from gitops.web.errors import WebhookRefused
-from gitops.web.guard import Bucket, Replays
+from gitops.web.guard import Bucket
 from gitops.web.matching import touched
 from gitops.web.providers import Headers, Provider, authenticate, detect, read
 
@@ -27,7 +28,6 @@ class WebhookReceiver:
 
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
-        self._replays = Replays()
         self._bucket = Bucket(deps.rate, deps.rate * 10)
 
     async def receive(self, request: Request) -> Response:
@@ -72,15 +72,20 @@ class WebhookReceiver:
         pushes = read(provider, headers, body)
         if not pushes:
             return JSONResponse({"applications": 0, "message": "Nothing was pushed"})
-        if not self._replays.first(body):
+        try:
+            new = deps.seen.first(body)
+        except GitOpsError as error:
+            raise WebhookRefused(f"Not enqueued, send it again: {error}", status=503, reason="unavailable") from error
+        if not new:
             raise WebhookRefused("This webhook was received before", status=409, reason="replay")
         try:
             apps = list(deps.watched())
             ids = list(dict.fromkeys(app for push in pushes for app in touched(push, apps)))
-            for app in ids:
-                deps.enqueue(app, f"webhook {provider.name}")
+            if ids:
+                deps.enqueue(ids, f"webhook {provider.name}")
         except GitOpsError as error:
-            self._replays.forget(body)
+            with suppress(GitOpsError):
+                deps.seen.forget(body)
             raise WebhookRefused(f"Not enqueued, send it again: {error}", status=503, reason="unavailable") from error
         if proven or ids:
             # The label is a URL of ours or of somebody who proved himself, never a stranger's invention.

@@ -23,7 +23,7 @@ StartWorld = Callable[..., World]
 
 @pytest.fixture
 def start_world(control_plane: ControlPlane, git_server: GitServer) -> Iterator[StartWorld]:
-    """Starts an engine over a Redis of its own; arguments go to Engine."""
+    """Starts an engine over a Redis of its own; `kubeconfig` makes it another user, other arguments go to Engine."""
     client = ClusterClient(Connection.from_kubeconfig(control_plane.kubeconfig))
     install(client, "argocd", custom_resources())
     with ExitStack() as stack:
@@ -31,7 +31,8 @@ def start_world(control_plane: ControlPlane, git_server: GitServer) -> Iterator[
         def start(**options: Any) -> World:
             redis = stack.enter_context(RedisServer())
             env = {"GITOPS_REPO_PROTOCOLS": "https,ssh,http", **options.pop("env", {})}
-            engine = stack.enter_context(Engine(control_plane.kubeconfig, redis.url, env=env, **options))
+            kubeconfig = options.pop("kubeconfig", control_plane.kubeconfig)
+            engine = stack.enter_context(Engine(kubeconfig, redis.url, env=env, **options))
             return World(client, engine, git_server, control_plane, redis)
 
         yield start

@@ -77,18 +77,20 @@ class Notifier:
         key = f"{to.trigger}:[{index}].{_mark(str(condition.get('when')))}:{to.service}:{to.recipient}"
         if once:
             key = f"{once}:{key}"
+        # Another Application of the same name is another.
+        told = f"{meta.get('uid') or ''}:{key}"
         if not holds:
             # What is to be told once a revision stays told; the rest is told anew when it happens anew.
             if not condition.get("oncePer"):
-                self._memory.forget(app_id, key)
+                self._memory.forget(app_id, told)
             return 0
-        if not self._memory.first(app_id, key) or (once and key in _told_before(app)):
+        if not self._memory.first(app_id, told) or (once and key in _told_before(app)):
             return 0
         try:
             for name in condition.get("send") or ():
                 self._deliver(app, config, to, str(name), scope)
         except GitOpsError as error:
-            self._memory.forget(app_id, key)
+            self._memory.forget(app_id, told)
             self._failed(to, app_id, error)
             return 0
         metrics.notification(to.trigger, to.service, sent=True)

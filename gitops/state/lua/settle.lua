@@ -13,11 +13,12 @@ for at = 2, #ARGV, 2 do
 end
 local dirty = redis.call('HGET', KEYS[3], 'dirty') or '0'
 if dirty ~= ARGV[1] then
-  local compared = redis.call('HGETALL', KEYS[2])
-  for at = 1, #compared, 2 do
-    local seen = redis.call('HGET', KEYS[1], compared[at])
-    local noted = tonumber(string.match(compared[at + 1], '^%d+') or '0')
-    if seen and math.abs(tonumber(seen)) > noted then return 1 end
+  -- What is there and not noted counts too: an operation may wait for a hook that another worker made.
+  local observed = redis.call('HGETALL', KEYS[1])
+  for at = 1, #observed, 2 do
+    local note = redis.call('HGET', KEYS[2], observed[at])
+    local noted = tonumber(note and string.match(note, '^%d+') or '0')
+    if math.abs(tonumber(observed[at + 1])) > noted then return 1 end
   end
 end
 redis.call('HSET', KEYS[3], 'seen', dirty)

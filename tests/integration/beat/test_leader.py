@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import time
 
+from beat.applications import ApplicationEars
 from beat.leader import Leader
+from gitops.cluster import Event
+from gitops.model.objects import ObjectKey
 from gitops.state import State
+from gitops.state.lease import Fence
+from gitops.state.live import REFUSED
 
 
 class Recorder:
@@ -13,9 +18,11 @@ class Recorder:
 
     def __init__(self) -> None:
         self.started = self.stopped = 0
+        self.fence: Fence | None = None
 
-    def start(self) -> None:
+    def start(self, fence: Fence) -> None:
         self.started += 1
+        self.fence = fence
 
     def stop(self) -> None:
         self.stopped += 1
@@ -50,3 +57,21 @@ def test_an_emptied_redis_makes_the_leader_list_everything_again(state: State) -
     state.redis.flushdb()
     assert leader.hold(time.time())
     assert (ears.started, ears.stopped) == (2, 1)
+
+
+def test_a_paused_leader_that_comes_back_too_late_forgets_no_application_and_tells_of_no_object(state: State) -> None:
+    key = ObjectKey("argoproj.io", "Application", "argocd", "a")
+    first, second = Recorder(), Recorder()
+    Leader(state, "a", first).hold(time.time())
+    state.lease.drop("a")  # its time is over while it is paused
+    Leader(state, "b", second).hold(time.time())
+    state.redis.sadd(state.keys.apps, "argocd/a")
+    assert first.fence
+    assert second.fence
+
+    ApplicationEars(state, first.fence).on_event(Event("DELETED", key, "7", {}))
+    assert state.apps.ids() == {"argocd/a"}
+    assert state.live.observe("argocd/a", key, 7, gone=True, fence=first.fence) == REFUSED
+
+    ApplicationEars(state, second.fence).on_event(Event("DELETED", key, "7", {}))
+    assert state.apps.ids() == set()

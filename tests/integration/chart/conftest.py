@@ -66,9 +66,9 @@ class Release:
     pods: Pods
     redis: RedisServer
 
-    def start(self, component: str, env: dict[str, str] | None = None, *, confined: bool = False) -> Pod:
+    def start(self, component: str, env: dict[str, str] | None = None, **options: Any) -> Pod:
         """Start one pod of a component, such as "beat" or "worker-default", and wait for its startup probe."""
-        return self.pods.ready(self.pods.start(f"{self.name}-{component}", env, confined=confined))
+        return self.pods.ready(self.pods.start(f"{self.name}-{component}", env, **options))
 
     def secret(self, key: str) -> str:
         """A value of the Secret that the chart made."""

@@ -36,7 +36,11 @@ def world(
     # The repositories of gitlab.com are this test's own server.
     config = git_server.directory / "gitconfig"
     config.write_text(f'[url "{git_server.ssh_url}/"]\n\tinsteadOf = git@gitlab.com:\n')
-    env = {"GITOPS_REPO_PROTOCOLS": "https,ssh,http", "GITOPS_GIT_CONFIG_FILE": str(config)}
+    env = {
+        "GITOPS_REPO_PROTOCOLS": "https,ssh,http",
+        "GITOPS_GIT_CONFIG_FILE": str(config),
+        "GITOPS_ORPHANS_INTERVAL": "1",
+    }
     with Engine(control_plane.kubeconfig, redis_server.url_of(60), workers=2, env=env) as engine:
         yield World(prepared, engine, git_server, control_plane, redis_server)
 

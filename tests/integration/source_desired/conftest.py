@@ -52,12 +52,18 @@ class Desk:
     bounds: Bounds = BOUNDS
 
     def make(
-        self, name: str, source: dict[str, Any], former: DesiredState | None = None, *, hard: bool = False
+        self,
+        name: str,
+        source: dict[str, Any],
+        former: DesiredState | None = None,
+        *,
+        hard: bool = False,
+        annotations: dict[str, str] | None = None,
     ) -> DesiredState:
         """What `fetch` makes of an Application with this source."""
         app = Application.from_object(
             {
-                "metadata": {"name": name, "namespace": "argocd"},
+                "metadata": {"name": name, "namespace": "argocd", "annotations": annotations or {}},
                 "spec": {"source": source, "destination": {"name": "in-cluster", "namespace": name}},
             }
         )

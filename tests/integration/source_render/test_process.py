@@ -134,6 +134,15 @@ os.kill(os.getpid(), 9)
     assert select.select([waiting], [], [], 10)[0], "the render process outlived its worker"
 
 
+def test_an_artifact_of_a_registry_is_any_kind_of_source(renderer: Renderer, tmp_path: Path) -> None:
+    """`oci://` without a chart's name: its files decide the kind, and a path in it may be chosen."""
+    write(tmp_path, {"plain/a.yaml": CONFIG_MAP, **{f"chart/{path}": text for path, text in CHART.items()}})
+    for path, kind in (("plain", "Directory"), ("chart", "Helm")):
+        source = Source(repoURL="oci://registry.example.com/team/app", path=path)
+        rendered = renderer.render(RenderRequest(tmp_path, path, source, chart_dir=tmp_path))
+        assert (rendered.source_type, len(rendered.objects)) == (kind, 1)
+
+
 def test_threads(renderer: Renderer, tmp_path: Path) -> None:
     write(tmp_path, CHART)
     write(tmp_path / "plain", {"a.yaml": CONFIG_MAP})

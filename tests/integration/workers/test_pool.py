@@ -61,9 +61,20 @@ def test_a_task_that_outgrows_its_memory_fails_alone(pool: Celery) -> None:
 def test_a_process_above_its_limit_is_replaced_after_its_task(pool: Celery) -> None:
     small, again = call(pool, "test.large", 1), call(pool, "test.large", 1)
     assert small == again
-    big = call(pool, "test.large", LIMIT_KIB // 1024 + 50)
+    big = call(pool, "test.large", LIMIT_KIB // 1024 + 10)
     assert big == small, "the task itself completes"
     assert call(pool, "test.large", 1) != big
+
+
+def test_between_the_two_limits_a_process_is_replaced_and_beyond_the_hard_one_its_task_fails(pool: Celery) -> None:
+    parent, hard = call(pool, "test.answer"), LIMIT_KIB * 3 // 2048
+    pids = set()
+    for _ in range(3):
+        pids.add(call(pool, "test.large", LIMIT_KIB // 1024))
+        with pytest.raises(Exception, match="more memory than a worker process may use"):
+            call(pool, "test.large", hard + 1)
+    assert len(pids) == 3, "each process that grew beyond the soft limit was replaced"
+    assert call(pool, "test.answer") == parent, "no process was killed, and the worker goes on"
 
 
 def test_a_message_of_ours_reads_as_one_that_celery_published(redis_url: str) -> None:

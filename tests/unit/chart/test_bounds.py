@@ -9,8 +9,8 @@ import pytest
 from gitops.settings import Settings
 from gitops.source.sandbox import zygote
 
-#: A process is looked at when its task ends: by then it may have passed its bound by half.
-OVERSHOOT = 1.5
+#: Redis forks to rewrite its file, and what changes meanwhile is there twice.
+REWRITE = 1.5
 
 
 def worker(objects, pool="default"):
@@ -23,18 +23,15 @@ def worker(objects, pool="default"):
     return found["containers"][0], found
 
 
-def settings_of(objects):
-    """The settings that the containers read."""
+def settings_of(objects, container):
+    """The settings that a container's processes read."""
     (data,) = [
         obj["data"] for obj in objects if obj["kind"] == "ConfigMap" and obj["metadata"]["name"].endswith("settings")
     ]
-    given = {name.removeprefix("GITOPS_").lower(): value for name, value in data.items()}
+    given = data | {entry["name"]: entry["value"] for entry in container["env"] if "value" in entry}
+    known = {f"GITOPS_{name}".upper(): name for name in Settings.model_fields}
+    given = {known[name]: value for name, value in given.items() if name in known}
     return Settings.model_validate(Settings().model_dump() | given)
-
-
-def option(container, name):
-    (found,) = [word.partition("=")[2] for word in container["args"] if word.startswith(f"--{name}=")]
-    return int(found)
 
 
 def mib(text):
@@ -55,12 +52,17 @@ def mib(text):
 def test_the_limit_of_memory_holds_all_processes_at_their_own_bounds(render, pool, settings):
     objects = render({"workers": {"pools": {"default": pool}}, "settings": settings})
     container, _ = worker(objects)
-    children = option(container, "concurrency")
-    per_child = option(container, "max-memory-per-child") / 1024
-    renders = min(children, zygote._MAX_CHILDREN) * settings_of(objects).render_memory_mib
-    overhead = pool.get("memoryOverheadMiB", 512)
-    assert mib(container["resources"]["limits"]["memory"]) == overhead + children * per_child * OVERSHOOT + renders
-    assert mib(container["resources"]["requests"]["memory"]) <= mib(container["resources"]["limits"]["memory"])
+    read = settings_of(objects, container)
+    renders = min(read.concurrency, zygote._MAX_CHILDREN) * read.render_memory_mib
+    bound = pool.get("memoryOverheadMiB", 512) + read.concurrency * read.child_hard_limit_mib + renders
+    assert mib(container["resources"]["limits"]["memory"]) == bound
+    assert mib(container["resources"]["requests"]["memory"]) <= bound
+    assert (read.concurrency, read.child_memory_limit_kib) == (
+        pool.get("concurrency", 4),
+        pool.get("memoryPerChildMiB", 256) * 1024,
+    )
+    # Celery's own options would win over the settings, of which the engine's own bounds are made.
+    assert not [word for word in container["args"] if re.match("--(concurrency|max-)", word)]
 
 
 def test_the_limit_of_redis_leaves_room_for_rewriting_its_file(render):
@@ -70,18 +72,19 @@ def test_the_limit_of_redis_leaves_room_for_rewriting_its_file(render):
     (config,) = [o for o in objects if o["kind"] == "ConfigMap" and o["metadata"]["name"].endswith("-redis")]
     bound = int(re.search(r"^maxmemory (\d+)mb$", config["data"]["redis.conf"], re.M)[1])
     assert bound == 1000
-    assert mib(container["resources"]["limits"]["memory"]) >= bound * OVERSHOOT
+    assert mib(container["resources"]["limits"]["memory"]) >= bound * REWRITE
 
 
 @pytest.mark.parametrize("hard", [150, 900])
 def test_a_pod_that_ends_has_the_time_that_its_tasks_may_take(render, hard):
     objects = render({"settings": {"HARD_TIME_LIMIT": hard, "LOCK_TTL": hard + 30, "VISIBILITY_TIMEOUT": hard * 2}})
-    _, spec = worker(objects)
-    assert spec["terminationGracePeriodSeconds"] > settings_of(objects).hard_time_limit
+    container, spec = worker(objects)
+    assert spec["terminationGracePeriodSeconds"] > settings_of(objects, container).hard_time_limit
 
 
 def test_the_limits_of_time_stay_in_their_order(defaults):
-    settings = settings_of(defaults)
+    container, _ = worker(defaults)
+    settings = settings_of(defaults, container)
     assert settings.soft_time_limit < settings.hard_time_limit < settings.lock_ttl < settings.visibility_timeout
 
 

@@ -16,10 +16,12 @@ from gitops.diff import (
     orphaned,
     orphaned_warning,
     respect_ignore_differences,
+    top_level,
     unified,
 )
 from gitops.model.application import IgnoreDifference
 from gitops.model.names import COMPARE_OPTIONS, HOOK
+from gitops.model.objects import Manifest, key_of
 from gitops.model.project import OrphanedResources
 
 
@@ -100,9 +102,19 @@ def test_a_field_that_live_lacks_is_not_applied():
 
 
 def test_string_data_is_sent_as_data():
-    assert as_applied(obj("Secret", stringData={"a": "x"}))["data"] == {"a": "eA=="}
-    target = obj()
+    secret = Manifest.of(obj("Secret", stringData={"a": "x"}))
+    assert as_applied(secret).load()["data"] == {"a": "eA=="}
+    assert "stringData" not in as_applied(secret).load()
+    target = Manifest.of(obj())
     assert as_applied(target) is target
+
+
+def test_what_only_the_server_writes_is_not_sent():
+    exported = obj()
+    exported["metadata"] |= {"resourceVersion": "7", "uid": "u", "managedFields": [], "labels": {"a": "b"}}
+    sent = as_applied(Manifest.of(exported)).load()["metadata"]
+    assert sent.keys() & {"resourceVersion", "uid", "managedFields"} == set()
+    assert sent["labels"] == {"a": "b"}
 
 
 SAME, DIFFERENT = ObjectDiff(Verdict.SAME), ObjectDiff(Verdict.DIFFERENT, Change.MODIFIED)
@@ -145,16 +157,18 @@ def test_orphans():
         obj(name="kube-root-ca.crt"),
         obj("Secret", "ignored-1"),
         obj("Pod", "forbidden"),
-        obj(name="elsewhere", metadata={"namespace": "other"}),
     ]
     config = OrphanedResources.model_validate({"ignore": [{"kind": "Secret", "name": "ignored-*"}]})
-    found = orphaned(
-        live,
-        "ns",
-        config,
-        is_owned=lambda one: one["metadata"]["name"] == "owned",
-        permits=lambda key: key.kind != "Pod",
-    )
+    free = [key for key, _ in top_level(live, is_owned=lambda o: o["metadata"]["name"] == "owned")]
+    found = orphaned(free, config, permits=lambda key: key.kind != "Pod")
     assert [key.name for key in found] == ["lost"]
-    assert orphaned_warning(1, config) == "Application has 1 orphaned resource"
-    assert orphaned_warning(2, OrphanedResources(warn=False)) == ""
+
+
+def test_the_warning_names_the_first_few():
+    config = OrphanedResources()
+    keys = [key_of(obj(name=name)) for name in "abcd"]
+    assert orphaned_warning(keys[:1], config) == "Application has 1 orphaned resource: ConfigMap/a"
+    text = "Application has 4 orphaned resources: ConfigMap/a, ConfigMap/b, ConfigMap/c and 1 more"
+    assert orphaned_warning(keys, config) == text
+    assert orphaned_warning(keys, OrphanedResources(warn=False)) == ""
+    assert orphaned_warning([], config) == ""

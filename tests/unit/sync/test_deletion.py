@@ -139,7 +139,7 @@ def test_a_failed_pre_delete_hook_holds_the_deletion_and_is_tried_again() -> Non
     going.step()
     degrade("h")(going.world)
 
-    assert going.step().reason == "PreDelete hook batch/Job/h failed and is tried again"
+    assert going.step().reason == "PreDelete hook batch/Job/h failed and is tried again: it is Degraded"
     assert "c" in going.world.cluster.names()
     assert going.run().phase == "Succeeded"
     assert going.log.count(("create", "h")) == 2

@@ -88,8 +88,17 @@ def test_what_failed_at_a_revision_is_not_hammered_and_is_tried_when_something_c
 
     assert verdict(auto(failed)).condition == "Failed last sync attempt to r1: it broke"
     assert decide(auto(failed), "OutOfSync", ["r2"], [CHANGED], now=START).operation is not None
+    assert decide(auto(failed), "OutOfSync", ["r1"], [CHANGED], now=START, changed=True).operation is not None
     failed["operationState"]["syncResult"]["source"] = {**SOURCE, "path": "elsewhere"}
     assert verdict(auto(failed)).operation is not None
+
+
+def test_what_went_well_is_not_healed_because_the_spec_changed() -> None:
+    assert decide(auto(tried()), "OutOfSync", ["r1"], [CHANGED], now=START, changed=True).operation is None
+
+
+def test_other_metadata_of_the_managed_namespace_is_synced_though_no_object_differs() -> None:
+    assert decide(auto(tried()), "OutOfSync", ["r1"], [], now=START).operation is not None
 
 
 def test_self_heal_syncs_only_what_is_out_of_sync() -> None:

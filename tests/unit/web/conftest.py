@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,6 +24,21 @@ SECRETS = {
 }
 
 
+class Memory:
+    """Bodies seen, for one test."""
+
+    def __init__(self) -> None:
+        self.bodies: set[bytes] = set()
+
+    def first(self, body: bytes) -> bool:
+        new = body not in self.bodies
+        self.bodies.add(body)
+        return new
+
+    def forget(self, body: bytes) -> None:
+        self.bodies.discard(body)
+
+
 @dataclass
 class World:
     """What the web server sees; tests change it."""
@@ -36,6 +51,7 @@ class World:
     queues: dict[str, int] = field(default_factory=dict)
     ready: Callable[[], None] = lambda: None
     fault: Exception | None = None
+    seen: Memory = field(default_factory=Memory)
 
     def watch(self, name: str, repo_url: str, revision: str = "", path: str = "app", **more: Any) -> None:
         """Add an Application with one source."""
@@ -44,10 +60,10 @@ class World:
     def _ready(self) -> None:
         self.ready()
 
-    def _enqueue(self, app_id: str, _reason: str) -> None:
+    def _enqueue(self, ids: Sequence[str], _reason: str) -> None:
         if self.fault:
             raise self.fault
-        self.enqueued.append(app_id)
+        self.enqueued += ids
 
     def client(self, **changed: Any) -> TestClient:
         """A client of the web application with these settings of Deps."""
@@ -61,6 +77,7 @@ class World:
             ),
             summaries=lambda: self.summaries,
             queues=lambda: self.queues,
+            seen=self.seen,
             ready=self._ready,
             token="the-token",
         )

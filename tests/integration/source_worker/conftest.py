@@ -1,0 +1,34 @@
+"""An engine of real processes that looks at its repositories every few seconds, over a cluster of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from gitops.cli.local import install
+from gitops.cluster import ClusterClient, Connection
+from testbed.controlplane import ControlPlane
+from testbed.engine import Engine, custom_resources
+from testbed.gitserver import GitServer
+from testbed.redis import RedisServer
+from testbed.world import World
+
+INTERVAL = 6.0
+
+
+@pytest.fixture(scope="session")
+def world(control_plane: ControlPlane, git_server: GitServer) -> Iterator[World]:
+    """One worker of two processes; renders get ten seconds and little memory."""
+    client = ClusterClient(Connection.from_kubeconfig(control_plane.kubeconfig))
+    install(client, "argocd", custom_resources())
+    env = {
+        "GITOPS_REPO_PROTOCOLS": "https,ssh,http",
+        "GITOPS_POLL_INTERVAL": str(INTERVAL),
+        "GITOPS_SANDBOX": "required",
+        "GITOPS_RENDER_SECONDS": "10",
+        "GITOPS_RENDER_MEMORY_MIB": "192",
+        "GITOPS_RENDER_OBJECTS": "5000",
+    }
+    with RedisServer() as redis, Engine(control_plane.kubeconfig, redis.url, workers=1, env=env) as engine:
+        yield World(client, engine, git_server, control_plane, redis)
