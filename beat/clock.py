@@ -30,9 +30,9 @@ class Clock:
         self._claim(due, now)
         self._state.operations.wake(now)
         for app in self._state.live.due_soon(now):
-            # An ApplicationSet comes here by a generator's requeueAfterSeconds.
-            task, rank = (GENERATE, Rank.POLL) if app.startswith(SET_PREFIX) else (DIFF, Rank.DRIFT)
-            self._state.queue.want(task, app, rank)
+            # An ApplicationSet comes here by a generator's requeueAfterSeconds. What was put off is not urgent: the new
+            # health of a rollout stands behind first syncs and drift.
+            self._state.queue.want(GENERATE if app.startswith(SET_PREFIX) else DIFF, app, Rank.POLL)
         if now - self._reaped >= self._reap_every:
             self._reaped = now
             self._state.workers.reap()
@@ -41,11 +41,12 @@ class Clock:
         return self._state.next_event(now, TOGETHER)
 
     def _claim(self, apps: Sequence[str], now: float) -> None:
-        desired = self._state.apps.desired_of(apps)
-        for app, known in zip(apps, desired, strict=True):
-            tracked = known.tracked if known and not known.error else ()
+        claims, told = [], []
+        for app, known in zip(apps, self._state.apps.desired_of(apps), strict=True):
             with trace.publishing(FETCH, app) as published:
-                answer = self._state.due.claim(app, now, tracked)
-                if answer == PUBLISHED:
-                    published()
+                claims.append(self._state.due.claiming(app, now, known.tracked if known and not known.error else ()))
+                told.append(published)
+        for published, answer in zip(told, self._state.due.claim_all(claims), strict=True):
+            if answer == PUBLISHED:
+                published()
             self.claims[answer] += 1

@@ -27,6 +27,14 @@ class Tracked:
     revision: str
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What the script `claim` is called with."""
+
+    keys: list[str]
+    args: list[str | bytes | float]
+
+
 class Due:
     """When each application is looked at next. `interval` in seconds, varied by the fraction `jitter`."""
 
@@ -61,11 +69,14 @@ class Due:
         return [app.decode() for app in found]
 
     def claim(self, app: str, now: float, tracked: Sequence[Tracked]) -> int:
-        """Claim a due slot: set the next time, and publish `fetch` unless nothing can have changed.
+        """Claim one due slot: `claim_all` of what `claiming` gives."""
+        return self.claim_all([self.claiming(app, now, tracked)])[0]
+
+    def claiming(self, app: str, now: float, tracked: Sequence[Tracked]) -> Claim:
+        """The claim of a due slot: it sets the next time, and publishes `fetch` unless nothing can have changed.
 
         Nothing can have changed where the last run served the present spec, the watcher saw nothing since, and each
         source's revision was looked up within the interval and is the same.
-        Returns GONE, PUBLISHED, JOINED or UNCHANGED.
         """
         message = self._queue.message(FETCH, app, Rank.POLL)
         wait = self.interval * (1 + self._random.uniform(-self.jitter, self.jitter))
@@ -86,4 +97,13 @@ class Due:
         ]
         for source in tracked:
             args += [source.ref, source.revision]
-        return int(self._scripts("claim", keys, args))
+        return Claim(keys, args)
+
+    def claim_all(self, claims: Sequence[Claim]) -> list[int]:
+        """Claim slots in one round trip. Returns GONE, PUBLISHED, JOINED or UNCHANGED for each."""
+        if not claims:
+            return []
+        pipe = self._redis.pipeline(transaction=False)
+        for claim in claims:
+            self._scripts("claim", claim.keys, claim.args, pipe)
+        return [int(answer) for answer in pipe.execute()]

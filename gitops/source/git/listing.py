@@ -15,8 +15,10 @@ from dataclasses import dataclass
 TREE, LINK, MODULE = "040000", "120000", "160000"
 #: Bytes of `git ls-tree` that are read, some 20,000 entries; in memory they take about four times as much.
 MOST = 2 << 20
-#: Commits that a process keeps, and those that it remembers as too large.
+#: Commits that a process keeps, and those of which it remembers how often they were asked for or that they are too large.
 _KEPT, _REMEMBERED = 2, 64
+#: Questions about a commit that are asked one by one: one application asks two or three.
+_SINGLE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +62,34 @@ class Listing:
 
 
 _lock = threading.Lock()
-_kept: OrderedDict[tuple[str, str], Listing | None] = OrderedDict()
+_kept: OrderedDict[tuple[str, str], Listing | int | None] = OrderedDict()
 
 
 def listing(git_dir: str, sha: str, read: Callable[[], list[Item] | None]) -> Listing | None:
-    """The listing of a commit, by `read` (None: it is too large) where this process has none; None if too large."""
+    """The listing of a commit that many ask for, by `read` (None: it is too large) where this process has none.
+
+    None for one that few have asked for yet, and for one that is too large.
+    """
     key = git_dir, sha
     with _lock:
-        if key in _kept:
-            _kept.move_to_end(key)
-            return _kept[key]
+        known = _kept.setdefault(key, 0)
+        _kept.move_to_end(key)
+        if isinstance(known, int) and known < _SINGLE:
+            _kept[key] = known + 1
+            _bound()
+            return None
+        if not isinstance(known, int):
+            return known
     items = read()
     with _lock:
-        _kept[key] = None if items is None else Listing(items)
-        held = [name for name, value in _kept.items() if value is not None]
-        for name in held[:-_KEPT]:
-            del _kept[name]
-        while len(_kept) > _REMEMBERED:
-            _kept.popitem(last=False)
-        return _kept.get(key)
+        made = _kept[key] = None if items is None else Listing(items)
+        _bound()
+        return made
+
+
+def _bound() -> None:
+    whole = [name for name, value in _kept.items() if isinstance(value, Listing)]
+    for name in whole[:-_KEPT]:
+        del _kept[name]
+    while len(_kept) > _REMEMBERED:
+        _kept.popitem(last=False)
