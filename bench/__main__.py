@@ -14,7 +14,6 @@ from importlib import import_module
 from rich.console import Console
 from rich.markup import escape
 
-
 #: Benchmarks of one part, with a module and a table of their own.
 ALONE = ("health", "beat", "index", "soak", "fairness")
 
