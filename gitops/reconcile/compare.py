@@ -21,6 +21,7 @@ from gitops.reconcile import orphans
 from gitops.reconcile import status as statuses
 from gitops.reconcile.control import ControlConfig
 from gitops.reconcile.look import Looker, View
+from gitops.reconcile.permitted import restrict
 from gitops.state.apps import DesiredState
 from gitops.state.live import Snapshot
 from gitops.state.locks import Lock
@@ -136,12 +137,13 @@ def look(
             compare_options({"metadata": app.metadata}),
         )
         comparison.view = looker.look(comparison.artifact, snapshot, _former(app), full=full)
+        server = engine.clusters.update(engine.control).find(app.spec.destination).server
+        restrict(comparison.view, config.project(app), app.spec.destination, server, client)
         comparison.view.conditions += orphans.warnings(engine, comparison)
     except GitOpsError as error:
         comparison.findings = _failed(comparison, [(ComparisonError.condition, str(error))])
         return comparison
     if fresh is None:
-        server = engine.clusters.update(engine.control).find(app.spec.destination).server
         engine.state.live.use_kinds(server, {(m.key.group, m.key.kind) for m in comparison.artifact.objects})
     comparison.findings = summarise(comparison)
     return comparison
