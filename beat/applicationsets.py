@@ -6,6 +6,7 @@ import threading
 import time
 from typing import NamedTuple
 
+from gitops.applicationset.rolling import CONTROLLER
 from gitops.cluster import Event
 from gitops.model.names import GROUP, SET_REFRESH
 from gitops.model.objects import Object, ObjectKey, annotations_of
@@ -25,6 +26,8 @@ class Child(NamedTuple):
     #: Hashes of what people decide about it, and of what its status shows.
     meaning: int
     status: int
+    #: Whether it is synced by its set's rollout, which goes on with what becomes of it.
+    rolls: bool = False
 
 
 class ApplicationSetEars:
@@ -84,7 +87,7 @@ class ApplicationSetEars:
             if before is None or before.meaning != now.meaning:
                 self._look(now.set_id, SOON)
             elif before.status != now.status:
-                self._look(now.set_id, LATER)
+                self._look(now.set_id, SOON if now.rolls else LATER)
 
     def look_soon(self) -> None:
         """Clusters, projects or credentials have changed: all are looked at."""
@@ -114,5 +117,12 @@ def _child(app: Object) -> Child | None:
     if not owners:
         return None
     decided = [app.get("spec"), meta.get("labels"), meta.get("annotations"), meta.get("finalizers"), references]
-    shown = (status.get("sync") or {}).get("status"), (status.get("health") or {}).get("status")
-    return Child(f"{SET_PREFIX}{meta['namespace']}/{owners[0].get('name')}", hash(repr(decided)), hash(shown))
+    sync, state = status.get("sync") or {}, status.get("operationState") or {}
+    shown = [sync.get("status"), (status.get("health") or {}).get("status")]
+    automated = ((app.get("spec") or {}).get("syncPolicy") or {}).get("automated") or {}
+    by = ((state.get("operation") or {}).get("initiatedBy") or {}).get("username")
+    rolls = automated.get("enabled") is False or by == CONTROLLER
+    if rolls:
+        shown += [sync.get("revision"), sync.get("revisions"), state.get("phase"), state.get("startedAt")]
+    set_id = f"{SET_PREFIX}{meta['namespace']}/{owners[0].get('name')}"
+    return Child(set_id, hash(repr(decided)), hash(repr(shown)), rolls)

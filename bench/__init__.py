@@ -3,6 +3,10 @@
     python -m bench [SCENARIO...]   the engine; APPS applications (default 500), figures go to bench/results.json
     python -m bench health          health checks alone
     python -m bench render          rendering alone
+    python -m bench beat            a beat that schedules 10,000 applications: memory and CPU
+    python -m bench index           the live index: bytes for each object, in beat and in Redis
+    python -m bench soak            a day's tasks through one worker process: whether it grows
+    python -m bench fairness        small applications beside one of 5,000 objects
 
     fleet.py      what is in Git, and the Applications of it
     raw.py        the yardstick: a bare client that applies the same objects

@@ -9,30 +9,20 @@ import os
 import signal
 import sys
 import time
+from importlib import import_module
 
 from rich.console import Console
 from rich.markup import escape
+
+#: Benchmarks of one part, with a module and a table of their own.
+ALONE = ("health", "beat", "index", "soak", "fairness")
 
 
 def main() -> int:
     """Dispatch by the first argument; the exit code is 1 where something could not be measured."""
     name, rest = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("", [])
-    if name == "health":
-        from bench import health
-
-        return health.main(rest)
-    if name == "beat":
-        from bench import beat
-
-        return beat.main(rest)
-    if name == "index":
-        from bench import index
-
-        return index.main(rest)
-    if name == "soak":
-        from bench import soak
-
-        return soak.main(rest)
+    if name in ALONE:
+        return int(import_module(f"bench.{name}").main(rest))
     if name == "render":
         from bench import render
 

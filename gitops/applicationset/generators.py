@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import yaml
@@ -43,6 +43,22 @@ def run(generator: Mapping[str, Any], inputs: Inputs, templating: Templating, de
     if selector:
         found = [params for params in found if matches(selector, flatten(params))]
     return [(params, body.get("template") or {}) for params in found]
+
+
+def requeue_after(generators: Iterable[Mapping[str, Any]]) -> float | None:
+    """The shortest `requeueAfterSeconds` of generators, nested ones included; None where none names one."""
+    found: list[float] = []
+    for generator in generators:
+        for name in _GENERATORS:
+            body = generator.get(name)
+            if not isinstance(body, Mapping):
+                continue
+            seconds = body.get("requeueAfterSeconds")
+            if isinstance(seconds, int) and seconds > 0:
+                found.append(float(seconds))
+            if (inner := requeue_after(body.get("generators") or ())) is not None:
+                found.append(inner)
+    return min(found, default=None)
 
 
 def with_values(params: Params, values: Mapping[str, str] | None, templating: Templating) -> Params:

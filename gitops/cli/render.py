@@ -39,12 +39,16 @@ def render(
     ref: Annotated[list[str] | None, typer.Option(help="NAME=DIR: the checkout behind $NAME in value files.")] = None,
     kube_version: Annotated[str, typer.Option(help="The Kubernetes version that charts see, such as v1.35.0.")] = "",
     api_versions: Annotated[list[str] | None, typer.Option(help="A group/version that charts see; repeatable.")] = None,
+    kustomize_build_options: Annotated[
+        str, typer.Option(help="As kustomize.buildOptions of argocd-cm, such as --enable-helm.")
+    ] = "",
 ) -> None:
     """Render local directories as sources: the type is detected, or the Application's own source spec is used.
 
     Without an Application the release name is the directory's. The repository is the Git work tree around the path;
     where there is none, references may reach the folder beside the path, and symlinks may not leave the path. With
-    --app, PATH is the repository where it has the Application's path in it, else that path itself.
+    --app, PATH is the repository where it has the Application's path in it, else that path itself. Nothing is fetched:
+    files at URLs, remote bases and charts that are not in PATH are errors.
     """
     try:
         application = read_app(app) if app else None
@@ -54,7 +58,9 @@ def render(
         print(f"gitops: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
     renderer = renderer_of(settings())
-    job = RenderJob(renderer, application, refs, plugins, kube_version, tuple(api_versions or ()))
+    job = RenderJob(
+        renderer, application, refs, plugins, kube_version, tuple(api_versions or ()), kustomize_build_options
+    )
     failed = 0
     try:
         with ThreadPoolExecutor(max(2, os.cpu_count() or 1)) as pool:
@@ -80,6 +86,7 @@ class RenderJob:
         plugins: dict[str, PluginCommand],
         kube: str,
         apis: tuple[str, ...],
+        build_options: str,
     ) -> None:
         self.renderer = renderer
         self.app = app
@@ -87,6 +94,7 @@ class RenderJob:
         self.plugins = plugins
         self.kube = kube
         self.apis = apis
+        self.build_options = build_options
 
     def one(self, path: Path) -> tuple[list[Object], str | None]:
         """The objects of one directory, or why there are none, in one sentence."""
@@ -132,6 +140,7 @@ class RenderJob:
             api_versions=self.apis,
             limits=limits_of(settings()),
             plugins=self.plugins,
+            kustomize_build_options=self.build_options,
         )
 
 

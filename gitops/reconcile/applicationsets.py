@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import logging
+import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from gitops.applicationset import ClusterInfo, Inputs, Plan, Policy, conditions, generate, reconcile_plan
+from gitops.applicationset import (
+    ClusterInfo,
+    Inputs,
+    Plan,
+    Policy,
+    conditions,
+    generate,
+    reconcile_plan,
+    requeue_after,
+    rolling,
+)
 from gitops.cluster import read_cluster
 from gitops.errors import GitOpsError, InvalidSpecError, LockLost, ProjectDenied
 from gitops.model.application import Application
@@ -15,6 +27,7 @@ from gitops.model.objects import GVK, Manifest, Object, ObjectKey, annotations_o
 from gitops.model.project import default_project
 from gitops.observe import logs
 from gitops.observe.requests import git_request
+from gitops.reconcile import rollouts
 from gitops.reconcile.contents import Contents, check_any
 from gitops.reconcile.control import ControlConfig
 from gitops.reconcile.refs import Waiting
@@ -28,6 +41,8 @@ if TYPE_CHECKING:
     from gitops.reconcile.engine import Engine
 
 logger = logging.getLogger("gitops.generate")
+#: Seconds between two looks that a generator's requeueAfterSeconds may ask for at the least.
+_SHORTEST_PACE = 5.0
 _APPLICATION = GVK(GROUP, VERSION, "Application")
 
 
@@ -45,13 +60,18 @@ def reconcile(engine: Engine, set_id: str, lock: Lock) -> None:
         return
     if SET_REFRESH in annotations_of(appset):
         _look_anew(engine, set_id)
-    generated = False
+    generated, rollout = False, None
     try:
+        steps = rolling.steps_of(appset)
         wanted = _generate(engine, set_id, appset)
+        if steps:
+            wanted = [rolling.managed(app) for app in wanted]
         generated = True
         held = _existing(engine, appset, wanted)
         plan = reconcile_plan(appset, held, wanted)
         _act(engine, appset, plan, held, lock)
+        if steps:
+            rollout = rollouts.plan(engine, appset, steps, wanted, plan, held)
     except Waiting:
         return
     except LockLost:
@@ -62,7 +82,9 @@ def reconcile(engine: Engine, set_id: str, lock: Lock) -> None:
         return
     gone = {obj["metadata"]["name"] for obj in plan.delete}
     remaining = [obj for obj in held if obj["metadata"]["name"] not in gone]
-    _write(engine, appset, None, generated=True, applications=[*remaining, *plan.create])
+    _write(engine, appset, None, generated=True, applications=[*remaining, *plan.create], rollout=rollout)
+    if rollout:
+        rollouts.start(engine, appset, rollout, lock)
 
 
 def report(engine: Engine, set_id: str, error: GitOpsError) -> None:
@@ -82,6 +104,11 @@ def _generate(engine: Engine, set_id: str, appset: Object) -> list[Object]:
     """The Applications as generated, each one readable. Raises InvalidSpecError, SourceError, Waiting."""
     config = engine.control.get()
     contents = _contents(engine, config, set_id, appset)
+    pace = requeue_after(appset["spec"].get("generators") or ())
+    if pace is not None:
+        # A little later, so that what is known of the repositories is old by then.
+        engine.state.live.compare_at(set_id, time.time() + max(pace, _SHORTEST_PACE) * 1.05)
+        contents.refs = replace(engine.refs, interval=min(engine.refs.interval, max(pace, _SHORTEST_PACE)))
     try:
         made = generate(appset, Inputs(_clusters(config), contents))
     finally:
@@ -255,10 +282,17 @@ def _write(
     *,
     generated: bool,
     applications: list[Object] | None = None,
+    rollout: rolling.Rollout | None = None,
 ) -> None:
     """Write `status` where it changes. Without `applications` the resources stay as they are."""
     present = appset.get("status") or {}
-    status: Object = {"conditions": conditions(appset, error, datetime.now(UTC), generated=generated)}
+    complete = rollout.complete if rollout else None
+    told = conditions(appset, error, datetime.now(UTC), generated=generated, rollout_complete=complete)
+    status: Object = {"conditions": told}
+    if rollout:
+        status["applicationStatus"] = list(rollout.statuses)
+    elif error is None and "applicationStatus" in present:
+        status["applicationStatus"] = None
     if applications is not None:
         status["resources"] = [_resource(obj) for obj in sorted(applications, key=lambda o: str(o["metadata"]["name"]))]
     if any(present.get(field) != value for field, value in status.items()):

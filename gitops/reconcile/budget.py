@@ -9,7 +9,7 @@ from gitops.model.objects import Manifest
 
 MIB = 1 << 20
 #: Memory of a comparison, measured: for each byte of objects, for each object, and what a process holds at rest.
-PER_BYTE, PER_OBJECT, AT_REST = 14, 6 << 10, 96 * MIB
+PER_BYTE, PER_OBJECT, AT_REST = 14, 6 << 10, 112 * MIB
 
 
 def needed(objects: Sequence[Manifest]) -> int:

@@ -21,6 +21,7 @@ from gitops.reconcile import orphans
 from gitops.reconcile import status as statuses
 from gitops.reconcile.control import ControlConfig
 from gitops.reconcile.look import Looker, View
+from gitops.reconcile.permitted import restrict
 from gitops.state.apps import DesiredState
 from gitops.state.live import Snapshot
 from gitops.state.locks import Lock
@@ -56,11 +57,15 @@ def compare(engine: Engine, app_id: str, lock: Lock) -> None:
     if obj is None:
         engine.state.apps.forget(app_id)
         return
-    if engine.state.operations.get(app_id) or _is_operated(obj):
+    operated = bool(engine.state.operations.get(app_id)) or _is_operated(obj)
+    if operated:
         # An operation makes its own comparison when it ends; one that is parked is woken by what it waits for.
-        if not engine.state.operations.is_parked(app_id):
+        parked = engine.state.operations.is_parked(app_id)
+        if not parked:
             engine.state.queue.want(APPLY, app_id, Rank.DRIFT)
-        return
+        meta = obj["metadata"]
+        if not parked or meta.get("deletionTimestamp") or REFRESH not in (meta.get("annotations") or {}):
+            return
     app = _readable(engine, app_id, obj)
     if app is None:
         return
@@ -77,10 +82,12 @@ def compare(engine: Engine, app_id: str, lock: Lock) -> None:
     metrics.reconcile_finished(app.namespace, destination.server or destination.name, time.monotonic() - begun)
     from gitops.reconcile import policy
 
-    if policy.start(engine, comparison, lock):
-        return
-    write(engine, comparison)
-    finish(engine, comparison)
+    operated = operated or policy.start(engine, comparison, lock)
+    # A person who asks how things are is answered during an operation too; to note what was seen is the operation's.
+    if not operated or (REFRESH in app.annotations and engine.state.operations.is_parked(app_id)):
+        write(engine, comparison)
+    if not operated:
+        finish(engine, comparison)
 
 
 def _is_operated(obj: Object) -> bool:
@@ -130,12 +137,13 @@ def look(
             compare_options({"metadata": app.metadata}),
         )
         comparison.view = looker.look(comparison.artifact, snapshot, _former(app), full=full)
+        server = engine.clusters.update(engine.control).find(app.spec.destination).server
+        restrict(comparison.view, config.project(app), app.spec.destination, server, client)
         comparison.view.conditions += orphans.warnings(engine, comparison)
     except GitOpsError as error:
         comparison.findings = _failed(comparison, [(ComparisonError.condition, str(error))])
         return comparison
     if fresh is None:
-        server = engine.clusters.update(engine.control).find(app.spec.destination).server
         engine.state.live.use_kinds(server, {(m.key.group, m.key.kind) for m in comparison.artifact.objects})
     comparison.findings = summarise(comparison)
     return comparison

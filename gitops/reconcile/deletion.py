@@ -12,7 +12,7 @@ from gitops.health import assess
 from gitops.model.application import Application
 from gitops.model.artifact import Artifact
 from gitops.model.names import DELETION_APPROVED, POST_DELETE_FINALIZER, PRE_DELETE_FINALIZER
-from gitops.model.objects import Object, ObjectKey
+from gitops.model.objects import Object, ObjectKey, canonical, digest
 from gitops.model.tracking import is_self_referenced, owner
 from gitops.observe import logs
 from gitops.reconcile import compare as comparing
@@ -43,8 +43,9 @@ def proceed(engine: Engine, app: Application, lock: Lock) -> None:
     config = engine.control.get()
     if not any(_OURS in finalizer for finalizer in app.finalizers):
         return
-    if (held := float(engine.state.apps.field(app.id, "held") or 0)) > time.time():
-        engine.state.operations.park(app.id, held)
+    held, _, wishes = engine.state.apps.field(app.id, "held").partition("|")
+    if float(held or 0) > time.time() and wishes == _wishes(app):
+        engine.state.operations.park(app.id, float(held))
         return
     clusters = engine.clusters.update(engine.control)
     try:
@@ -99,11 +100,19 @@ def _wait(engine: Engine, app: Application, until: float) -> None:
 
 
 def _hold(engine: Engine, app: Application, why: str, until: float) -> None:
-    """What went wrong is a condition, and is not tried again before its time, whatever the watch tells meanwhile."""
-    engine.state.apps.set_fields(app.id, held=f"{until:.3f}")
+    """What went wrong is a condition, and is not tried again before its time, whatever the watch tells of objects.
+
+    Only what a person changes in the Application ends the pause.
+    """
+    engine.state.apps.set_fields(app.id, held=f"{until:.3f}|{_wishes(app)}")
     _wait(engine, app, until)
     _say(engine, app, why)
     logs.event(logger, f"cannot delete: {why}", logging.WARNING, app=app.id)
+
+
+def _wishes(app: Application) -> str:
+    """A digest of what a person decides about a deletion."""
+    return digest(canonical([app.spec.to_api(), app.finalizers, app.annotations]))
 
 
 def _say(engine: Engine, app: Application, why: str) -> None:

@@ -9,6 +9,7 @@ from gitops.cluster import ApiError, ClusterClient, UnknownKind, run_parallel
 from gitops.diff import (
     OUT_OF_SYNC,
     SYNCED,
+    UNKNOWN,
     Change,
     IgnoreRules,
     ObjectDiff,
@@ -51,6 +52,8 @@ class Item:
     result: ObjectResult | None = None
     hook: bool = False
     self_referenced: bool = True
+    #: Whether the project permits the object (specs section 7).
+    permitted: bool = True
     error: Exception | None = None
 
     @property
@@ -85,7 +88,7 @@ class View:
                 Resource(
                     item.key,
                     item.manifest.version if item.manifest else (note.version if note else ""),
-                    item.result.status if item.result else "",
+                    (item.result.status if item.permitted else UNKNOWN) if item.result else "",
                     health,
                     hook=item.hook,
                     requires_pruning=item.manifest is None and item.self_referenced and not item.hook,

@@ -25,7 +25,8 @@ from gitops.reconcile.control import ControlConfig
 from gitops.reconcile.look import note_of
 from gitops.reconcile.planning import make_plan
 from gitops.reconcile.recording import RecordingClient
-from gitops.reconcile.starting import begin
+from gitops.reconcile.refs import Waiting
+from gitops.reconcile.starting import begin, resume
 from gitops.state.live import Note
 from gitops.state.locks import Lock
 from gitops.state.queue import APPLY, DIFF, FETCH, Rank
@@ -86,8 +87,11 @@ def operate(engine: Engine, app_id: str, lock: Lock) -> None:
         if record is None:
             return
     else:
-        desired = engine.state.apps.desired(app_id)
-        record = OperationRecord.resume(app, artifact=desired.artifact if desired else "")
+        try:
+            record = resume(engine, app)
+        except Waiting:
+            engine.state.operations.park(app_id, time.time() + 1.0)
+            return
     if record is None:
         engine.state.queue.want(DIFF, app_id, Rank.DRIFT)
     elif record.finished:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from gitops.cluster import UnknownKind
 from gitops.model.application import SyncOperation
 from gitops.model.objects import ObjectKey
-from gitops.project import check_destination, denial
 from gitops.reconcile.look import Item
+from gitops.reconcile.permitted import why_not
 from gitops.sync import Pair, Plan, plan
 from gitops.sync.group import is_defined
 from gitops.sync.task import Task
@@ -58,18 +58,4 @@ def _pair(run: Run, item: Item) -> Pair:
 
 
 def _denial(run: Run, key: ObjectKey, version: str) -> str:
-    """Why the project does not permit this object in the destination; empty where it does."""
-    try:
-        namespaced = run.client.resource_for(key.group, key.kind, version).namespaced
-    except UnknownKind:
-        namespaced = bool(key.namespace)
-    reason = denial(run.project, key.group, key.kind, namespaced=namespaced, name=key.name)
-    destination = run.app.spec.destination
-    if not reason and namespaced and key.namespace and key.namespace != destination.namespace:
-        from gitops.errors import ProjectDenied
-
-        try:
-            check_destination(run.project, run.server, destination.name, key.namespace)
-        except ProjectDenied as error:
-            return str(error)
-    return reason
+    return why_not(run.project, run.app.spec.destination, run.server, run.client, key, version)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gitops.cluster import ApiError
 from gitops.errors import GitOpsError, SyncError
-from gitops.model.application import Application, Operation
+from gitops.model.application import Application, Operation, SyncOperation
 from gitops.model.names import GROUP
 from gitops.model.objects import Object, ObjectKey
 from gitops.project import next_change, window_decision
@@ -63,6 +63,23 @@ def start(engine: Engine, app: Application, operation: Operation, desired: Desir
         engine.events.operation_started(app, ",".join(desired.revisions), operation.initiated_by.username or "unknown")
     # The status says so only where the operation has to wait; who wants to be told of its beginning is told here.
     engine.notices.tell_running(app, record.to_status())
+    return record
+
+
+def resume(engine: Engine, app: Application) -> OperationRecord | None:
+    """The operation that only the CR remembers, pinned to the revisions that it had; None where none is under way.
+
+    Raises what a fetch raises.
+    """
+    record = OperationRecord.resume(app)
+    desired = engine.state.apps.desired(app.id)
+    if record is None or desired is None:
+        return record
+    if record.revisions and record.revisions != desired.revisions:
+        sync = record.operation.sync or SyncOperation()
+        sync = sync.model_copy(update={"revision": "", "revisions": list(record.revisions)})
+        desired = _pin(engine, app, record.operation.model_copy(update={"sync": sync}), desired)
+    record.artifact = desired.artifact
     return record
 
 

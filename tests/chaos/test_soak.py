@@ -13,7 +13,7 @@ from gitops.state import State
 from testbed.world import World, eventually
 
 StartWorld = Callable[..., World]
-TASKS = 3_000
+TASKS = 2_000
 #: What an allocator may keep that settles late; a task that leaks one small object's JSON is above it.
 BYTES_PER_TASK = 2_048
 SETTINGS = """

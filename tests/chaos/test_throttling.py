@@ -26,7 +26,7 @@ kind: ConfigMap
 metadata: {{name: part-{n:03}}}
 data: {{colour: blue}}
 """
-    for n in range(300)
+    for n in range(40)
 )
 RETRY = {
     "syncPolicy": {
@@ -60,7 +60,7 @@ def test_refusals_cut_the_limit_that_the_workers_share_and_everything_is_applied
             world = World(client, engine, git_server, cluster, redis)
             state = State(Settings(redis_url=redis.url, seal_key=engine.env["GITOPS_SEAL_KEY"]))
             repo = world.repo({"app/many.yaml": MANY})
-            apps = [f"many-{n}" for n in range(4)]
+            apps = [f"many-{n}" for n in range(8)]
             lowest, most, holders = Inflight.START, 0, 0
             for app in apps:
                 world.application(app, repo.http_url, **RETRY)

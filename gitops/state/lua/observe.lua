@@ -26,7 +26,7 @@ if redis.call('HEXISTS', app, 'op') == 1 then
   return 2 - publish(app, 'apply', '1', ARGV[9], ARGV[10], KEYS[7], KEYS[8])
 end
 if ARGV[4] == '1' then
-  redis.call('ZADD', KEYS[9], 'NX', ARGV[5], ARGV[6])
+  redis.call('ZADD', KEYS[9], 'LT', ARGV[5], ARGV[6])
   return 3
 end
 return 2 - publish(app, 'diff', '1', ARGV[7], ARGV[8], KEYS[5], KEYS[6])

@@ -91,3 +91,16 @@ def test_a_quiet_fleet_sends_no_message(state: State) -> None:
     assert clock.claims[UNCHANGED] >= len(apps)
     assert clock.claims[PUBLISHED] == 0
     assert sum(state.queue.depths().values()) == 0
+
+
+def test_a_clock_that_dies_amid_the_interval_loses_no_slot_and_doubles_none(state: State) -> None:
+    apps = follow(state, 200)
+    dying, standby = Clock(state), Clock(state)
+    for tick in range(1, 61):
+        now = NOW + tick * state.due.interval / 60
+        if tick <= 25:
+            dying.tick(now)
+        if tick > 35:  # nobody claims in between
+            standby.tick(now)
+    assert dying.claims[PUBLISHED] + standby.claims[PUBLISHED] == len(apps)
+    assert state.queue.depths()["fetch"] == len(apps)

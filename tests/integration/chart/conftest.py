@@ -118,7 +118,8 @@ Install = Callable[..., Release]
 def install(chart_cluster: ControlPlane) -> Iterator[Install]:
     """Installs the chart: `install(values, namespaces=…, external=…)`, over a Redis of its own with its password.
 
-    `external` adds to redis.external; with a `caSecret` in it, the Redis is reached by TLS alone.
+    `secrets` are Secrets that are there before, by name; `external` adds to redis.external; with a `caSecret` in it,
+    the Redis is reached by TLS alone.
     """
     client = ClusterClient(Connection.from_kubeconfig(chart_cluster.kubeconfig))
     with ExitStack() as stack:
@@ -134,6 +135,9 @@ def install(chart_cluster: ControlPlane) -> Iterator[Install]:
                 external |= {"address": f"127.0.0.1:{front.port}", "tls": True}
                 ca = ["--from-file", f"ca.crt={front.ca_file}"]
                 chart_cluster.kubectl("create", "secret", "generic", external["caSecret"], "-n", name, *ca)
+            for secret, pairs in tune.pop("secrets", {}).items():
+                literals = [f"--from-literal={key}={value}" for key, value in pairs.items()]
+                chart_cluster.kubectl("create", "secret", "generic", secret, "-n", name, *literals)
             given = {
                 "fullnameOverride": name,
                 "redis": {"internal": {"enabled": False}, "external": external},

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gitops.settings import Settings
+from gitops.source.sandbox import zygote
 from testbed import build
 
 ROOT = Path(__file__).parents[3]
@@ -77,8 +78,19 @@ def test_settings_exist_and_files_that_are_mounted_exist(project):
 
 def test_the_image_holds_what_the_services_start():
     text = (ROOT / "Dockerfile").read_text()
-    assert len(re.findall(r"^FROM ", text, re.M)) == 2
     assert re.search(r"^USER 65532", text, re.M)
     for room in ("gitops", "workers", "beat"):
         assert f"COPY {room} {room}" in text
         assert f"!{room}" in (ROOT / ".dockerignore").read_text()
+
+
+def test_a_worker_has_the_memory_that_its_processes_may_use(project):
+    """As in the chart: half a GiB for the parent, git and helm, and all processes and renders at their own bounds."""
+    read = Settings()
+    renders = min(read.concurrency, zygote._MAX_CHILDREN) * read.render_memory_mib
+    bound = 512 + read.concurrency * read.child_hard_limit_mib + renders
+    for name in ("worker-1", "worker-2"):
+        service = project["services"][name]
+        number, unit = re.fullmatch(r"(\d+)([gm])", service["mem_limit"]).groups()
+        assert int(number) * (1024 if unit == "g" else 1) >= bound
+        assert not [word for word in service["command"] if word.startswith("--concurrency")]

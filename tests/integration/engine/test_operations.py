@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import redis
+
 from gitops.model.objects import Object, ObjectKey
 from testbed.world import World, eventually
 
@@ -136,3 +138,41 @@ def test_what_failed_is_left_alone_until_something_changed(world: World, small: 
     world.engine.gitops("app", "refresh", "failed-once")
     world.becomes("failed-once")
     assert not [c for c in world.app("failed-once")["status"]["conditions"] if c["type"] == "SyncError"]
+
+
+GATE = """
+apiVersion: v1
+kind: Service
+metadata: {name: gate, annotations: {testbed.gitops/pending: "true"}}
+spec: {type: LoadBalancer, selector: {app: gate}, ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: behind, annotations: {argocd.argoproj.io/sync-wave: "1"}}
+"""
+
+
+def test_an_operation_that_only_the_cr_remembers_goes_on_at_its_revision(world: World) -> None:
+    repo = world.repo({"app/gate.yaml": GATE})
+    sha = repo.head
+    world.application("forgotten", repo.http_url)
+
+    def state() -> dict[str, Any]:
+        return (world.app("forgotten").get("status") or {}).get("operationState") or {}
+
+    eventually(lambda: "healthy state" in state().get("message", ""), "the waiting operation", context=world.logs)
+    repo.write({"app/more.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: newer}\n"})
+    repo.commit("second")
+    repo.push()
+    with redis.Redis.from_url(world.engine.env["GITOPS_REDIS_URL"]) as store:
+        store.hdel("gitops:app:argocd/forgotten", "op")
+        store.zrem("gitops:parked", "argocd/forgotten")
+    address = {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}
+    gate = ObjectKey("", "Service", "forgotten", "gate")
+    world.client.merge_patch(gate, {"status": address}, subresource="status")
+    world.engine.gitops("app", "refresh", "forgotten", check=False)
+
+    eventually(lambda: world.live("ConfigMap", "forgotten", "behind"), "the next wave", context=world.logs)
+    app = world.becomes("forgotten")
+    assert app["status"]["history"][0]["revision"] == sha
+    assert world.live("ConfigMap", "forgotten", "newer")

@@ -12,7 +12,7 @@ from appsets import IN_CLUSTER
 from projects import ends, mark, project, written
 
 from gitops.model.objects import Object, ObjectKey
-from testbed.world import World
+from testbed.world import World, eventually
 
 # --- repositories ---
 
@@ -193,3 +193,24 @@ def test_of_an_application_with_an_object_that_is_not_permitted_nothing_is_writt
     world.application(f"kinds-{name}", world.repo({**small, "app/role.yaml": ROLE}).http_url, project=f"kinds-{name}")
     assert sentence in world.condition(f"kinds-{name}", "SyncError")
     assert written(world, since, f"kinds-{name}", "far-reaching") == []
+
+
+def test_what_is_live_and_not_permitted_any_more_is_not_pruned(world: World, small: dict[str, str]) -> None:
+    project(world, "tightened")
+    repo = world.repo(small)
+    world.application("tightened", repo.http_url, project="tightened")
+    world.becomes("tightened")
+    project(world, "tightened", namespaceResourceBlacklist=[{"group": "", "kind": "ConfigMap"}])
+
+    def row() -> str:
+        rows = world.app("tightened")["status"]["resources"]
+        return str(next((r["status"] for r in rows if r["kind"] == "ConfigMap"), "gone"))
+
+    eventually(lambda: row() == "Unknown", "the row of what the project does not permit", context=world.logs)
+    repo.delete("app/settings.yaml")
+    repo.commit("without it")
+    repo.push()
+    world.engine.gitops("app", "refresh", "tightened")
+    eventually(lambda: row() == "gone", "the row's end", context=world.logs)
+    world.becomes("tightened")
+    assert world.live("ConfigMap", "tightened", "settings")

@@ -109,3 +109,28 @@ def test_references_reach_the_folder_beside_and_symlinks_do_not(tmp_path: Path) 
     (tmp_path / "linked" / "a.yaml").symlink_to("../base/a.yaml")
     done = gitops(tmp_path / "linked")
     assert "symlink that leads out of the repository" in done.stderr
+
+
+def test_charts_of_a_kustomization_are_off_unless_switched_on(tmp_path: Path) -> None:
+    write(
+        tmp_path / "app",
+        {
+            "kustomization.yaml": "helmCharts: [{name: web, releaseName: rel}]\n",
+            "charts/web/Chart.yaml": "apiVersion: v2\nname: web\nversion: 0.1.0\n",
+            "charts/web/templates/a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: '{{ .Release.Name }}'}\n",
+        },
+    )
+    off = gitops(tmp_path / "app")
+    assert off.returncode == 1
+    assert "helmCharts are switched off" in off.stderr
+    on = gitops(tmp_path / "app", "-o", "json", "--kustomize-build-options=--enable-helm")
+    assert [o["metadata"]["name"] for o in json.loads(on.stdout)] == ["rel"]
+
+
+def test_nothing_is_fetched(tmp_path: Path) -> None:
+    write(tmp_path / "base", {"kustomization.yaml": "resources: ['https://git.example.com/o/r.git//x?ref=v1']\n"})
+    write(tmp_path / "file", {"kustomization.yaml": "resources: ['https://files.example.com/x.yaml']\n"})
+    done = gitops(tmp_path / "base", tmp_path / "file")
+    assert done.returncode == 1
+    assert "remote base https://git.example.com/o/r.git//x?ref=v1 is not allowed here" in done.stderr
+    assert "remote file https://files.example.com/x.yaml is not fetched here" in done.stderr

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gitops.model.objects import ObjectKey
 from gitops.state import State
 from gitops.state.live import ECHO, JOINED, LEFT, PUBLISHED, PUT_OFF, Note
@@ -115,3 +117,35 @@ def test_what_was_heard_and_looked_at_asks_for_nothing_at_the_release(state: Sta
     assert not state.live.settle(APP, dirty, {KEY: note(11)})
     state.locks.release(lock)
     assert sum(state.queue.depths().values()) == 0
+
+
+def test_what_is_seen_meanwhile_of_an_object_that_nobody_noted_is_looked_at_too(state: State) -> None:
+    state.workers.say_alive("w1")
+    state.locks.acquire(CLUSTER, APP, worker="w1", message_id="m1", task="apply")
+    dirty = state.live.snapshot(APP).dirty
+    state.live.observe(APP, KEY, 11)
+    assert state.live.settle(APP, dirty, {}), "an operation may wait for it"
+    assert not state.live.settle(APP, state.live.snapshot(APP).dirty, {}), "once looked at it asks for nothing more"
+
+
+def test_a_later_look_does_not_put_off_a_sooner_one(state: State) -> None:
+    state.live.compare_at(APP, 500.0)
+    state.live.compare_at(APP, 900.0)
+    assert state.live.due_soon(500.0) == [APP]
+
+
+def test_a_note_comes_back_as_it_was(state: State) -> None:
+    notes = [replace(note(10), shared="other"), replace(note(10), extra=True, uncounted=True), note(10)]
+    for kept in notes:
+        state.live.settle(APP, "0", {KEY: kept})
+        assert state.live.snapshot(APP).compared == {KEY: kept}
+
+
+def test_the_strays_of_a_namespace_are_listed_by_one_at_a_time_and_believed_for_a_while(state: State) -> None:
+    assert state.strays.get("https://a", "shop") is None
+    assert state.strays.claim("https://a", "shop")
+    assert not state.strays.claim("https://a", "shop")
+    state.strays.put("https://a", "shop", [KEY], seconds=60)
+    state.strays.release("https://a", "shop")
+    assert state.strays.get("https://a", "shop") == [KEY]
+    assert state.strays.get("https://b", "shop") is None

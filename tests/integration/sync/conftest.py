@@ -35,6 +35,8 @@ class Syncer:
     record: OperationRecord | None = None
     mark: int = 0
     respect_ignored: Callable[[Object, Object], Object] | None = None
+    #: What the comparison found to be in sync.
+    in_sync: Callable[[ObjectKey], bool] = lambda key: False
 
     def app(self, options: list[str] | None = None, **policy: Any) -> Application:
         return Application.from_object(
@@ -76,7 +78,7 @@ class Syncer:
         asked = Operation.model_validate({"sync": operation})
         assert asked.sync is not None
         self.record = OperationRecord.begin(asked, app, artifact="a", revisions=("0123456789",), now=now)
-        pairs = [Pair(m, self._live(m) if read_live else None) for m in artifact.objects]
+        pairs = [Pair(m, self._live(m) if read_live else None, self.in_sync(m.key)) for m in artifact.objects]
         pairs += [Pair(None, self._live(m)) for key, m in self.known.items() if key not in wanted]
         self.mark = AuditLog(self.plane.audit_log).mark()
         self.record.plan = plan(pairs, app, asked.sync, started_at=self.record.started, revision="0123456789")

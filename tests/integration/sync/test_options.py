@@ -2,7 +2,7 @@
 
 import pytest
 
-from gitops.model.objects import ObjectKey
+from gitops.model.objects import Manifest, ObjectKey
 from testbed.processes import wait_until
 
 pytestmark = pytest.mark.cluster
@@ -195,3 +195,57 @@ def test_ignored_fields_are_applied_as_they_are_live(syncer, client) -> None:
     syncer.sync(config_map(), options=["RespectIgnoreDifferences=true"])
 
     assert syncer.get("ConfigMap", "c")["data"] == {"a": "theirs"}
+
+
+def dependents(syncer, owner: dict) -> dict:
+    """A ConfigMap that belongs to `owner`."""
+    meta = owner["metadata"]
+    reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": meta["name"], "uid": meta["uid"]}
+    child = {"name": "child", "namespace": syncer.namespace, "ownerReferences": [reference]}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": child}
+
+
+def test_pruning_by_orphan_leaves_what_belongs_to_the_object(syncer, client) -> None:
+    syncer.sync(config_map("parent"))
+    client.apply(Manifest.of(dependents(syncer, syncer.get("ConfigMap", "parent"))))
+
+    assert syncer.sync(prune=True, options=["PrunePropagationPolicy=orphan"]).phase == "Succeeded"
+
+    wait_until(lambda: syncer.get("ConfigMap", "parent") is None, 20, "the parent is gone")
+    wait_until(lambda: not syncer.get("ConfigMap", "child")["metadata"].get("ownerReferences"), 20, "the child is free")
+
+
+def test_prune_last_deletes_after_every_wave(syncer) -> None:
+    syncer.sync(config_map("old"))
+
+    syncer.sync(config_map("new", wave=3), config_map("base"), prune=True, options=["PruneLast=true"])
+
+    assert [(verb, name) for verb, _, name in syncer.writes()] == [
+        ("patch", "base"),
+        ("patch", "new"),
+        ("delete", "old"),
+    ]
+
+
+def test_a_kind_that_is_missing_stops_nothing_where_its_dry_run_is_skipped(syncer) -> None:
+    stranger = {"apiVersion": "nowhere.example/v1", "kind": "Stranger", "metadata": {"name": "s"}}
+    stranger["metadata"]["annotations"] = {PREFIX + "sync-wave": "1"}
+
+    refused = syncer.sync(config_map(), stranger)
+    assert "not valid" in refused.message
+    assert syncer.get("ConfigMap", "c") is None
+
+    stranger["metadata"]["annotations"][PREFIX + "sync-options"] = "SkipDryRunOnMissingResource=true"
+    tried = syncer.sync(config_map(), stranger)
+    assert tried.phase == "Failed"
+    assert syncer.get("ConfigMap", "c"), "the wave before it was applied"
+
+
+def test_only_what_is_out_of_sync_is_applied_where_that_is_asked_for(syncer) -> None:
+    options = ["ApplyOutOfSyncOnly=true"]
+    syncer.sync(config_map("same"), config_map("other"), options=options)
+    syncer.in_sync = lambda key: key.name == "same"
+
+    syncer.sync(config_map("same"), config_map("other", options="Validate=false"), options=options)
+
+    assert syncer.writes() == [("patch", "configmaps", "other")]

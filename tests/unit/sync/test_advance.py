@@ -4,7 +4,8 @@ import pytest
 from sync_twin import START, Killed, World, application, degrade, everything_healthy, thing
 
 from gitops.errors import LockLost
-from gitops.sync import Done, OperationRecord, Parked
+from gitops.sync import Again, Done, OperationRecord, Parked
+from gitops.sync.advance import STEP_TASKS
 
 DONE = Done("Succeeded", "successfully synced (all tasks run)")
 
@@ -335,3 +336,27 @@ def test_an_operation_that_only_the_cr_remembers_goes_on(world: World) -> None:
 
     assert world.run(everything_healthy) == DONE
     assert world.cluster.log.count(("create", "Job", "before")) == 1
+
+
+def test_a_wave_of_hundreds_is_several_steps(world: World) -> None:
+    count = 2 * STEP_TASKS + 1
+    world.begin(*(thing("ConfigMap", f"c-{n:04}") for n in range(count)))
+
+    assert isinstance(world.step(), Again)
+    assert len(world.cluster.names()) == STEP_TASKS
+    assert isinstance(world.step(), Again)
+    assert world.step() == DONE
+    assert len(world.cluster.names()) == count
+
+
+def test_in_a_large_wave_an_object_that_is_refused_leaves_the_rest_applied_and_fails_the_operation(
+    world: World,
+) -> None:
+    world.cluster.refuse["c-0000"] = "no"
+    world.begin(*(thing("ConfigMap", f"c-{n:04}") for n in range(STEP_TASKS + 1)))
+
+    assert isinstance(world.step(), Again)
+    done = world.step()
+    assert isinstance(done, Done)
+    assert done.phase == "Failed"
+    assert len(world.cluster.names()) == STEP_TASKS
