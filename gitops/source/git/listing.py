@@ -15,7 +15,7 @@ from dataclasses import dataclass
 TREE, LINK, MODULE = "040000", "120000", "160000"
 #: Bytes of `git ls-tree` that are read, some 20,000 entries; in memory they take about four times as much.
 MOST = 2 << 20
-#: Commits that a process keeps, and those of which it remembers how often they were asked for or that they are too large.
+#: Commits that a process keeps, and those that it remembers: how often they were asked for, or that they are too large.
 _KEPT, _REMEMBERED = 2, 64
 #: Questions about a commit that are asked one by one: one application asks two or three.
 _SINGLE = 4

@@ -68,17 +68,19 @@ class Desk:
             }
         )
         config = RepositoryConfig(gpg_keys=self.keys)
+        refs = RefsReader(self.state, 180.0, "test")
         desires = Desires(
             state=self.state,
             mirrors=Mirrors(self.disk / "git", config, bounds=self.bounds),
             charts=ChartRepositories(self.disk / "charts", config, bounds=self.bounds),
             files=RemoteFiles(self.disk / "files", config, bounds=self.bounds),
             renderer=self.renderer,
-            refs=RefsReader(self.state, 180.0, "test"),
+            refs=refs,
             namespace="argocd",
         )
         control = ControlConfig("argocd", config_maps={"argocd-cm": self.settings})
-        return desires.make(app, self.project, control, TARGET, desires.resolve(app), former, hard=hard)
+        with refs.telling():
+            return desires.make(app, self.project, control, TARGET, desires.resolve(app), former, hard=hard)
 
     def names(self, desired: DesiredState) -> list[str]:
         """The objects of an outcome."""
