@@ -100,7 +100,7 @@ class Recording:
         for _, minutes, series in self._looks:
             value = series.get(name)
             if value is None:
-                found.append(f"_x{minutes - 1}" if minutes > 1 else "_")
+                found.append(f"_x{minutes}")  # unlike a value's `x`, which counts the repetitions
             elif value and name.partition("{")[0] in AGES:
                 found.append(f"{value}+60x{minutes - 1}")
             else:

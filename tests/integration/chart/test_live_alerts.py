@@ -1,0 +1,225 @@
+"""The alerts on what a run's own processes show: quiet while all is well, firing for each fault, clear after it.
+
+Faults are real and short; each look at /metrics is held for as long as the rules want to see it (testbed.recording).
+Recorded series alone show what takes long to come about: GitOpsTasksKilled, GitOpsMemoryRecycles, GitOpsRedisEvicting.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from redis import Redis
+
+from gitops.model.objects import Manifest, ObjectKey
+from testbed import build
+from testbed.recording import Recording
+from testbed.world import eventually
+
+pytestmark = pytest.mark.cluster
+
+RULES = Path(__file__).parents[3] / "helm/rules/alerts.yaml"
+SETTINGS = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: NAME}\ndata: {colour: blue}\n"
+REFUSED = SETTINGS.replace("NAME", "Not_A_Name")
+#: No node will have its pod, and after a second the Deployment's controller gives up.
+DEGRADED = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  progressDeadlineSeconds: 1
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      nodeSelector: {no: such-node}
+      containers: [{name: web, image: registry.example/web:1}]
+"""
+TARGET = "alerts-target"
+#: Minutes that a look is held: longer than every range and `for` of the rules.
+HELD = 40
+#: Nobody listens there.
+NOTIFICATIONS = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: argocd-notifications-cm}
+data:
+  service.webhook.nobody: "url: http://127.0.0.1:1"
+  template.told: "webhook: {nobody: {method: POST, body: x}}"
+  trigger.on-created: "[{when: 'true', send: [told]}]"
+  subscriptions: "[{recipients: [nobody], triggers: [on-created]}]"
+"""
+MANY = 60
+
+
+def named(text, namespace):
+    obj = yaml.safe_load(text)
+    obj["metadata"]["namespace"] = namespace
+    return obj
+
+
+class Run:
+    """The engine from its chart, looked at again and again."""
+
+    def __init__(self, install, git) -> None:
+        pools = {"default": {"concurrency": 2}}
+        settings = {"REPO_CONNECT_SECONDS": 2, "LEASE_TTL": 3}
+        self.release = install({"workers": {"pools": pools}, "settings": settings}, namespaces=(TARGET,))
+        self.recording = Recording(RULES)
+        self.git = git
+        self.release.client.apply(Manifest.of(named(NOTIFICATIONS, self.release.namespace)))
+        self.admin = Redis(port=self.release.redis.port, password=self.release.secret("redis-password"))
+        self.parts = {name: self.release.start(name) for name in ("beat", "worker-default")}
+        repo = git.create("alerts-calm")
+        repo.publish({"app/settings.yaml": SETTINGS.replace("NAME", "calm")}, "first")
+        self.release.application("calm", repo.http_url, TARGET)
+        self.release.becomes("calm")
+
+    def look(self, name: str, minutes: int = HELD) -> None:
+        """Keep what all parts show now; it stands for so many minutes."""
+        self.recording.take(name, self.urls, minutes)
+
+    @property
+    def urls(self) -> dict[str, str]:
+        return {pod.name: pod.url("/metrics") for pod in self.parts.values()}
+
+    def value(self, name: str, *words: str) -> float:
+        """The sum of a metric's series that have these words among their labels, now."""
+        found = Recording(RULES).take("", self.urls, 1)
+        return sum(v for series, v in found.items() if series.startswith(name) and all(w in series for w in words))
+
+    def wait(self, least: float, name: str, *words: str) -> None:
+        """Until `value` is as much."""
+        eventually(lambda: self.value(name, *words) >= least, f"{name} {words} at {least}", 60, self.release.pods.logs)
+
+    def stop(self, name: str) -> None:
+        self.release.pods.terminate(self.parts.pop(name))
+
+    def start(self, name: str) -> None:
+        self.parts[name] = self.release.start(name)
+
+    def refresh(self, name: str) -> None:
+        key = ObjectKey("argoproj.io", "Application", self.release.namespace, name)
+        self.release.client.merge_patch(key, {"metadata": {"annotations": {"argocd.argoproj.io/refresh": "normal"}}})
+
+    def delete(self, *names: str) -> None:
+        for name in names:
+            key = ObjectKey("argoproj.io", "Application", self.release.namespace, name)
+            self.release.client.delete(key, propagation="Background")
+
+        def gone():
+            return not any(self.release.app(name) for name in names) and self.value("argocd_app_info") == 1
+
+        eventually(gone, f"the end of {names}", 60, self.release.pods.logs)
+
+
+def bad_applications(run: Run) -> None:
+    """Degraded, OutOfSync, a sync that fails, a repository that does not answer."""
+    release = run.release
+    manual, once = {}, {"automated": {}, "retry": {"limit": 0}}
+    for name, text, policy in (
+        ("degraded", DEGRADED, {"automated": {}}),
+        ("waiting", SETTINGS.replace("NAME", "waiting"), manual),
+        ("refused", REFUSED, once),
+        ("unread", SETTINGS.replace("NAME", "unread"), manual),
+    ):
+        repo = run.git.create(f"alerts-{name}")
+        repo.publish({"app/one.yaml": text}, "first")
+        release.application(name, repo.http_url, TARGET, syncPolicy=policy)
+    run.wait(1, "argocd_app_sync_total", "Failed")
+    run.wait(1, "argocd_app_info", "Degraded")
+    run.wait(1, "argocd_app_info", "OutOfSync", '"waiting"')
+    run.wait(4, "gitops_notifications_total", "failed")
+    run.git.fail("alerts-unread")
+    for failures in range(1, 6):
+        run.refresh("unread")
+        run.wait(failures, "argocd_git_lsremote_fail_total")
+        run.look(f"unread {failures}", minutes=1)
+
+
+def many_messages(run: Run) -> None:
+    """Nobody takes them."""
+    release = run.release
+    for part in [name for name in run.parts if name != "beat"]:
+        run.stop(part)
+    url = run.git.create("alerts-many").http_url
+    for number in range(MANY):
+        release.application(f"many-{number}", url, TARGET, syncPolicy={})
+    run.wait(51, "workqueue_depth", '"fetch')
+
+
+@pytest.fixture(scope="module")
+def firing(install, chart_git, chart_cluster):
+    """Which alerts fire at the end of each look."""
+    try:
+        promtool = build.tool("promtool")
+    except build.GoMissingError as error:
+        pytest.skip(str(error))
+    run = Run(install, chart_git)
+    run.look("calm")
+
+    bad_applications(run)
+    used = run.admin.info("memory")["used_memory"]
+    run.admin.config_set("maxmemory", int(used * 1.15))
+    run.look("applications")
+    run.admin.config_set("maxmemory", 0)
+
+    run.delete("degraded", "waiting", "refused", "unread")
+    run.look("applications again")
+
+    many_messages(run)
+    run.look("nobody works")
+    run.start("worker-default")
+    run.delete(*(f"many-{number}" for number in range(MANY)))
+    eventually(lambda: run.value("workqueue_depth") == 0, "empty queues", 60, run.release.pods.logs)
+    run.look("somebody works")
+
+    chart_cluster.stop_apiserver()
+    try:
+        eventually(lambda: run.value("argocd_cluster_connection_status") == 0, "the loss of the cluster")
+        run.look("no cluster")
+    finally:
+        chart_cluster.start_apiserver()
+    eventually(lambda: run.value("argocd_cluster_connection_status") == 1, "the cluster again")
+    run.look("cluster again")
+
+    run.release.redis.pause()
+    eventually(lambda: run.value("gitops_redis_up") == 0, "the loss of Redis")
+    run.look("no redis")
+    run.release.redis.resume()
+    eventually(lambda: run.value("gitops_redis_up") == run.value("gitops_leader") == 1, "Redis again")
+    run.look("redis again")
+
+    run.stop("beat")
+    run.look("no beat")
+    run.start("beat")
+    eventually(lambda: run.value("gitops_leader") == 1, "a leader again")
+    eventually(lambda: run.value("argocd_app_info") == 1, "the Applications")
+    run.look("beat again")
+    return run.recording.firing(promtool)
+
+
+@pytest.mark.parametrize(
+    ("fault", "alerts"),
+    [
+        ("unread 5", {"GitOpsSyncFailing", "GitOpsGitFailing", "GitOpsNotificationsFailing"}),
+        ("applications", {"GitOpsAppDegraded", "GitOpsAppDegradedLong", "GitOpsAppOutOfSync", "GitOpsRedisMemory"}),
+        ("nobody works", {"GitOpsNoWorker", "GitOpsQueueDeep", "GitOpsQueueVeryDeep", "GitOpsOldestMessage"}),
+        ("no cluster", {"GitOpsClusterUnreachable"}),
+        ("no redis", {"GitOpsRedisUnreachable"}),
+        ("no beat", {"GitOpsNoLeader", "GitOpsMetricsAbsent"}),
+    ],
+)
+def test_a_fault_makes_its_alerts_fire(firing, fault, alerts):
+    ever, _ = firing
+    assert alerts - ever[fault] == set()
+
+
+@pytest.mark.parametrize(
+    "look",
+    ["calm", "applications again", "somebody works", "cluster again", "redis again", "beat again"],
+)
+def test_without_a_fault_all_is_quiet(firing, look):
+    _, still = firing
+    assert still[look] == set()
