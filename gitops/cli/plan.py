@@ -84,7 +84,7 @@ def steps(path: Path, app: Application, *, given: bool) -> list[dict[str, Any]]:
     Raises GitOpsError naming what cannot be rendered.
     """
     renderer = renderer_of(settings())
-    job = RenderJob(renderer, app if given else None, {}, plugins_of(settings()), "", ())
+    job = RenderJob(renderer, app if given else None, {}, plugins_of(settings()), "", (), "")
     try:
         rendered = [renderer.render(job.request(path, source)) for source in app.all_sources if source.renders]
     finally:
