@@ -30,8 +30,11 @@ class NewCommit:
 def tell(state: State, commit: NewCommit) -> None:
     """Let all others that use the repository, and whose files may have changed, look at it."""
     users = state.apps.users(commit.url) - {commit.app}
-    apps = sorted(user for user in users if not user.startswith(SET_PREFIX))
-    concerned = users - set(apps)
+    sets = {user for user in users if user.startswith(SET_PREFIX)}
+    gone = users - sets - state.apps.ids()
+    state.apps.unlink(commit.url, gone)
+    apps = sorted(users - sets - gone)
+    concerned = sets
     known: dict[tuple[str, str], frozenset[str] | None] = {}
     for app, desired in zip(apps, state.apps.desired_of(apps), strict=True):
         if desired is None or desired.error or _touched(commit, desired, known):

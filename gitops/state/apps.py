@@ -209,6 +209,11 @@ class Apps:
             pipe.srem(self._keys.repo_apps(url), app)
         pipe.execute()
 
+    def unlink(self, url: str, apps: Iterable[str]) -> None:
+        """Note that these use a repository no longer."""
+        if gone := list(apps):
+            self._redis.srem(self._keys.repo_apps(url), *gone)
+
     def users(self, url: str) -> set[str]:
-        """The applications that use a repository."""
+        """The applications that use a repository, those among them that are no more until `unlink`."""
         return {app.decode() for app in cast(set[bytes], self._redis.smembers(self._keys.repo_apps(url)))}

@@ -71,11 +71,17 @@ class RefsCache:
 
     def note(self, url: str, ref: str, revision: str) -> None:
         """Note what a wanted revision resolved to, for the claim of a due time."""
-        self._redis.hset(self._keys.refs(url), f"ref:{ref}", revision)
+        self._set(url, f"ref:{ref}", revision)
 
     def expire(self, url: str) -> None:
         """Make the next fetch look again (a push came, a person asks)."""
-        self._redis.hset(self._keys.refs(url), "at", 0)
+        self._set(url, "at", 0)
+
+    def _set(self, url: str, field: str, value: str | int) -> None:
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.hset(self._keys.refs(url), field, cast(str, value))
+        pipe.expire(self._keys.refs(url), self.TTL, nx=True)
+        pipe.execute()
 
     # --- one look at a time ---
 

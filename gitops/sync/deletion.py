@@ -229,9 +229,17 @@ def _delete_objects(deletion: Deletion, context: Context) -> Outcome | None:
                 raise DeletionError(f"cannot delete {task.key}: {error.message}") from None
 
     for_all(delete, wave_tasks, context)
-    return Parked(
-        messages.waiting(wave_tasks, messages.DELETION), tuple(t.key for t in wave_tasks), context.now() + SOON
-    )
+    until = context.now() + _patience(app, context)
+    return Parked(messages.waiting(wave_tasks, messages.DELETION), tuple(t.key for t in wave_tasks), until)
+
+
+def _patience(app: Application, context: Context) -> float:
+    """Seconds until objects that are going are looked at again: a tenth of how long the Application is going already.
+
+    What somebody else's finalizer holds is asked about ever less often.
+    """
+    since = parse_time(str(app.metadata["deletionTimestamp"])).timestamp()
+    return min(BACKSTOP, max(SOON, (context.now() - since) / 10))
 
 
 def _task(obj: Object) -> Task:

@@ -40,6 +40,7 @@ def fleet(desk: Any, repository: Callable[[str], Any]) -> Any:
     for name in NAMES[:-1]:
         app = f"argocd/{name}"
         desired = desk.make(name, {"repoURL": repo.http_url, "path": f"apps/{name}", "targetRevision": "main"})
+        desk.state.apps.put(app, {"metadata": {"name": name, "namespace": "argocd", "resourceVersion": "1"}})
         desk.state.apps.set_desired(app, desired)
         desk.state.apps.link(app, {repo.http_url})
         desk.state.due.add(app, time.time() + INTERVAL)
@@ -83,3 +84,11 @@ def test_a_commit_that_cannot_be_compared_with_the_last_one_is_everybodys(desk: 
     desk.disk = tmp_path / "another"
     look(desk, fleet.http_url, "argocd/asks")
     assert waiting(desk.state, "fetch-urgent") == ["argocd/other", "argocd/same", "argocd/touched"]
+
+
+def test_an_application_that_is_no_more_is_forgotten_among_the_users(desk: Any, fleet: Any) -> None:
+    desk.state.apps.forget("argocd/touched")
+    fleet.publish({"apps/touched/cm.yaml": config_map("touched", 2)}, "two")
+    look(desk, fleet.http_url, "argocd/asks")
+    assert waiting(desk.state, "fetch-urgent") == []
+    assert "argocd/touched" not in desk.state.apps.users(fleet.http_url)

@@ -102,6 +102,7 @@ def test_a_branch_of_a_remote_base_that_moves_is_found_by_the_look_that_all_shar
 def test_a_claim_of_a_due_time_sees_that_a_remote_base_has_moved(desk: Any, repository: Any) -> None:
     far, near = bases(repository)
     desired = desk.make("a", {"repoURL": near.http_url, "path": "app"})
+    desk.state.apps.put("argocd/a", {"metadata": {"name": "a", "namespace": "argocd", "resourceVersion": "1"}})
     desk.state.apps.set_fields("argocd/a", spec="s", done="s", full="99999999999")
     desk.state.apps.link("argocd/a", {t.url for t in desired.tracked})
     assert "argocd/a" in desk.state.apps.users(far.http_url)

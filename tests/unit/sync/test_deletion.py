@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 from sync_twin import Killed, World, application, degrade, everything_healthy, thing
@@ -71,6 +72,20 @@ def test_a_wave_waits_until_the_one_before_is_gone() -> None:
 
     assert going.step().reason == "waiting for deletion of /ConfigMap/slow"
     assert going.log == [("delete", "slow")]
+
+
+@pytest.mark.parametrize(("seconds", "until"), [(0, 0.25), (10, 1.0), (3600, 120.0)])
+def test_what_a_finalizer_holds_is_asked_about_ever_less_often(seconds: float, until: float) -> None:
+    going = Going()
+    going.world.cluster.put(thing("ConfigMap", "stuck"), finalizers=["somebody"])
+    now = going.world.context().now()
+    began = datetime.fromtimestamp(now - seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    going.world.app.metadata["deletionTimestamp"] = began
+
+    outcome = going.step()
+
+    assert isinstance(outcome, Parked)
+    assert outcome.until == pytest.approx(now + until)
 
 
 @pytest.mark.parametrize(
