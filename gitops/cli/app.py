@@ -114,15 +114,14 @@ def sync(
     wanted |= {"dryRun": True} if dry_run else {}
     wanted |= {"resources": [_resource(text) for text in resource]} if resource else {}
     wanted |= {"syncOptions": option} if option else {}
-    if dry_run:
-        _show_steps(applications, name, kubeconfig, wanted, output)
+    steps = _steps(applications, name, kubeconfig, wanted, needed=bool(output)) if dry_run else []
     operation: dict[str, Any] = {"sync": wanted, "initiatedBy": {"username": user()}}
     operation |= {"retry": {"limit": retry_limit}} if retry_limit else {}
     request = _start(applications, name, operation)
     if asynchronous:
         return
     obj = wait_for(applications, [name], Goal.operated, timeout=timeout, request=request)[0]
-    if not show.data(obj, output):
+    if not show.data(steps if dry_run else obj, output):
         show.operation(obj)
         show.console.print()
         show.console.print(show.resources(obj))
@@ -131,23 +130,28 @@ def sync(
         raise GitOpsError(f"sync of {name} ended as {state['phase']}: {state.get('message', '')}")
 
 
-def _show_steps(
-    applications: Applications, name: str, kubeconfig: Path | None, wanted: dict[str, Any], output: str
-) -> None:
-    """Print the ordered steps against what is live, where Redis is at hand; the dry run itself needs none."""
+def _steps(
+    applications: Applications, name: str, kubeconfig: Path | None, wanted: dict[str, Any], *, needed: bool
+) -> list[dict[str, Any]]:
+    """The ordered steps against what is live, as `gitops plan` has them; shown as a table unless they are `needed`.
+
+    Without Redis the dry run itself goes on, unless they are needed: then raises GitOpsError.
+    """
     from gitops.cli.beside import Beside
     from gitops.cli.plan import COLUMNS, line
     from gitops.model.application import SyncOperation
 
-    if output:
-        return
     try:
         steps = Beside.of(applications, name, kubeconfig).steps(SyncOperation.model_validate(wanted))
     except (GitOpsError, OSError) as error:
+        if needed:
+            raise GitOpsError(f"no steps of {name} can be told: {error}") from None
         show.console.print(f"(no steps: {error})", soft_wrap=True)
-        return
-    show.console.print(show.table(COLUMNS, [line(row) for row in steps]))
-    show.console.print()
+        return []
+    if not needed:
+        show.console.print(show.table(COLUMNS, [line(row) for row in steps]))
+        show.console.print()
+    return steps
 
 
 def _start(applications: Applications, name: str, operation: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ from gitops.model.objects import ObjectKey
 from gitops.reconcile.clusters import registry
 from gitops.reconcile.control import ControlConfig
 from gitops.reconcile.look import Item, Looker
+from gitops.reconcile.permitted import why_not
 from gitops.settings import Settings
 from gitops.state import State
 from gitops.state.live import Snapshot
@@ -34,6 +35,7 @@ class Beside:
     config: ControlConfig
     rules: IgnoreRules
     namespace: str
+    server: str
 
     @classmethod
     def of(cls, applications: Applications, name: str, kubeconfig: Path | None) -> Beside:
@@ -48,14 +50,16 @@ class Beside:
             raise GitOpsError(f"Application {app.id} has no rendered objects: {reason}")
         clusters, control = registry(settings, state)
         config = control.get()
+        known = clusters.update(control)
         return cls(
             app,
             desired.revisions[0] if desired.revisions else "",
             artifact,
-            clusters.update(control).client(app.spec.destination),
+            known.client(app.spec.destination),
             config,
             IgnoreRules.build(app.spec.ignore_differences, config.settings),
             settings.namespace,
+            known.find(app.spec.destination).server,
         )
 
     def items(self) -> list[Item]:
@@ -82,5 +86,13 @@ class Beside:
             Pair(item.manifest, item.live, bool(item.result and item.result.status == "Synced"))
             for item in self.items()
         ]
-        made = plan(pairs, self.app, sync, started_at=datetime.now(UTC), revision=self.revision)
+        project, destination = self.config.project(self.app), self.app.spec.destination
+        made = plan(
+            pairs,
+            self.app,
+            sync,
+            started_at=datetime.now(UTC),
+            revision=self.revision,
+            permits=lambda key, version: why_not(project, destination, self.server, self.client, key, version),
+        )
         return describe(made, self.artifact)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -269,7 +270,9 @@ metadata: {name: behind, annotations: {argocd.argoproj.io/sync-wave: "1"}}
     assert world.app("stuck")["status"]["operationState"]["message"] == "Operation terminated"
 
 
-def test_diff_and_dry_run_tell_what_a_sync_would_do_and_do_nothing(world: World, small: dict[str, str]) -> None:
+def test_diff_and_dry_run_tell_what_a_sync_would_do_and_do_nothing(
+    world: World, small: dict[str, str], tmp_path: Path
+) -> None:
     secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: key}\nstringData: {password: hunter2}\n"
     files = {**small, "app/key.yaml": secret}
     world.application("foretold", world.repo(files).http_url, syncPolicy={"syncOptions": ["CreateNamespace=true"]})
@@ -280,6 +283,14 @@ def test_diff_and_dry_run_tell_what_a_sync_would_do_and_do_nothing(world: World,
     assert "hunter2" not in said
     steps = world.engine.gitops("app", "sync", "foretold", "--dry-run")
     assert steps.index("ConfigMap") < steps.index("Deployment.apps")
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    planned = json.loads(world.engine.gitops("plan", str(tmp_path / "app"), "-n", "foretold", "-o", "json"))
+    told = json.loads(world.engine.gitops("app", "sync", "foretold", "--dry-run", "-o", "json"))
+    assert [row["kind"] for row in told[:1]] == ["Namespace"]
+    without_steps = [{k: v for k, v in row.items() if k != "step"} for row in told[1:]]
+    assert without_steps == [{k: v for k, v in row.items() if k != "step"} for row in planned]
     assert world.live("ConfigMap", "foretold", "settings") is None
     world.engine.gitops("app", "sync", "foretold")
     world.becomes("foretold")
