@@ -1,12 +1,13 @@
-"""Who looks at a new commit at once: those whose files it touches.
+"""Who looks at a new commit, and when: those whose files it touches at once, the others one after another.
 
 An application whose files a commit does not touch has nothing to do but to say the new revision in its status. In a
-monorepo these are nearly all. They do it when their own time comes, once an interval whatever the number of commits,
-and neither the workers nor the API server have hundreds of patches to make for each commit.
+monorepo these are nearly all: each commit would have hundreds of patches made by the workers and the API server before
+the few that matter. So they follow at a pace that both hardly notice, or when they are due anyway.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -15,6 +16,9 @@ from gitops.source.git import Mirrors, Refs
 from gitops.state import State
 from gitops.state.apps import DesiredState
 from gitops.state.queue import SET_PREFIX, Rank
+
+#: Applications a second that look at a commit which does not touch them, and seconds until the first does.
+PACE, START = 10.0, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +32,22 @@ class NewCommit:
 
 
 def tell(state: State, commit: NewCommit) -> None:
-    """Let all others that use the repository, and whose files may have changed, look at it."""
+    """Let all others that use the repository look at it."""
     users = state.apps.users(commit.url) - {commit.app}
     sets = {user for user in users if user.startswith(SET_PREFIX)}
     gone = users - sets - state.apps.ids()
     state.apps.unlink(commit.url, gone)
     apps = sorted(users - sets - gone)
-    concerned = sets
+    concerned, others = sets, list[str]()
     known: dict[tuple[str, str], frozenset[str] | None] = {}
     for app, desired in zip(apps, state.apps.desired_of(apps), strict=True):
         if desired is None or desired.error or _touched(commit, desired, known):
             concerned.add(app)
+        else:
+            others.append(app)
     state.queue.want_look(concerned, Rank.DRIFT)
+    now = time.time()
+    state.due.hasten({app: now + START + number / PACE for number, app in enumerate(others)})
 
 
 def _touched(commit: NewCommit, desired: DesiredState, known: dict[tuple[str, str], frozenset[str] | None]) -> bool:
