@@ -15,7 +15,7 @@ from testbed.controlplane import ControlPlane
 from testbed.engine import Engine, custom_resources
 from testbed.gitserver import GitServer
 from testbed.redis import RedisServer
-from testbed.world import World
+from testbed.world import World, eventually
 
 APPLICATION = GVK("argoproj.io", "v1alpha1", "Application")
 StartWorld = Callable[..., World]
@@ -26,6 +26,7 @@ def start_world(control_plane: ControlPlane, git_server: GitServer) -> Iterator[
     """Starts an engine over a Redis of its own; `kubeconfig` makes it another user, other arguments go to Engine."""
     client = ClusterClient(Connection.from_kubeconfig(control_plane.kubeconfig))
     install(client, "argocd", custom_resources())
+    _clear(client)
     with ExitStack() as stack:
 
         def start(**options: Any) -> World:
@@ -36,5 +37,15 @@ def start_world(control_plane: ControlPlane, git_server: GitServer) -> Iterator[
             return World(client, engine, git_server, control_plane, redis)
 
         yield start
-        for app in client.list(APPLICATION, namespace="argocd"):
-            client.delete(key_of(app))
+    _clear(client)
+
+
+def _clear(client: ClusterClient) -> None:
+    """Take away the Applications that tests left, with what would hold them: their engines are gone."""
+    for app in client.list(APPLICATION, namespace="argocd"):
+        if app["metadata"].get("finalizers"):
+            client.merge_patch(key_of(app), {"metadata": {"finalizers": None}})
+        client.delete(key_of(app), propagation="Background")
+    eventually(
+        lambda: not list(client.list(APPLICATION, namespace="argocd")), "a control namespace without Applications"
+    )
