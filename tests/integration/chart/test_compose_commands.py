@@ -52,7 +52,8 @@ class Composed:
             "GITOPS_KUBECONFIG": str(self._kubeconfig),
             "GITOPS_DATA_DIR": str(folder),
             "GITOPS_METRICS_DIR": str(folder / "metrics"),
-            "GITOPS_METRICS_PORT": str(self.ports[name]),
+            # The web server has a port for each.
+            "GITOPS_METRICS_PORT": str(free_port() if name == "web" else self.ports[name]),
             "GITOPS_METRICS_HOST": "127.0.0.1",
             "GITOPS_WEB_HOST": "127.0.0.1",
             "GITOPS_WEB_PORT": str(self.ports[name]),
