@@ -329,7 +329,7 @@ def test_a_busy_server_is_asked_again_but_not_for_ever(busy: int, asked: int, go
     handler = type("Handler", (Busy,), {"busy": busy, "asked": 0})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        known = b'{"etags":{},"documents":{"/api":[["","v1","ConfigMap","configmaps",true,[]]]},"checked":9e12}'
+        known = b'{"etags":{},"documents":{"/api":[["","v1","ConfigMap","configmaps",true,[],false]]},"checked":9e12}'
         kept = known.replace(b"9e12", str(time.time()).encode())
         client = ClusterClient(Connection(f"http://127.0.0.1:{server.server_port}"), load=lambda: kept)
 

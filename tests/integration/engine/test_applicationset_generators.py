@@ -71,7 +71,7 @@ def test_a_push_reaches_the_sets_that_read_the_repository(world: World, small: d
     push = Push((repo.http_url,), "main", default_branch=True, after=sha, files=frozenset({"teams/b.yaml"}))
     (found,) = touched(push, web.watched())
     assert found == "appset:argocd/pushed"
-    web.enqueue(found, "a push")
+    web.enqueue([found], "a push")
     world.becomes("pushed-b")
 
 
