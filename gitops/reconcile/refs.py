@@ -11,7 +11,6 @@ from gitops.errors import GitOpsError, RepositoryError
 from gitops.reconcile.newcommit import NewCommit, tell
 from gitops.source.git import Mirrors, Refs
 from gitops.state import State
-from gitops.state.refs import KnownRefs
 
 
 class Waiting(GitOpsError):
@@ -31,10 +30,8 @@ class RefsReader:
     #: Repositories whose looks found something new, until the end of `telling`.
     news: list[NewCommit] = field(default_factory=list)
 
-    def get(self, mirrors: Mirrors, url: str, app: str, wanted: str = "") -> Refs:
+    def get(self, mirrors: Mirrors, url: str, app: str) -> Refs:
         """The refs as of at most one interval ago; `app` is the Application or ApplicationSet that asks.
-
-        Where a look was asked for (a push, a person), the `wanted` revision is likely a new commit; it comes with it.
 
         Raises RepositoryError (also for the rest of the interval after a look failed), or Waiting.
         """
@@ -47,13 +44,13 @@ class RefsReader:
             self.state.refs.wait(url, app)
             raise Waiting(f"{app} waits for a look at its repository")
         try:
-            return self._look(mirrors, url, app, _ahead(known, wanted))
+            return self._look(mirrors, url, app)
         finally:
             self.state.queue.want_look(self.state.refs.free(url, self.owner))
 
-    def _look(self, mirrors: Mirrors, url: str, app: str, ahead: str) -> Refs:
+    def _look(self, mirrors: Mirrors, url: str, app: str) -> Refs:
         try:
-            refs = mirrors.refs(url, ahead)
+            refs = mirrors.refs(url)
         except RepositoryError as error:
             self.state.refs.fail(url, str(error))
             raise
@@ -72,11 +69,3 @@ class RefsReader:
         finally:
             while self.news:
                 tell(self.state, self.news.pop())
-
-
-def _ahead(known: KnownRefs | None, wanted: str) -> str:
-    """The full name of the branch or tag that is wanted, or HEAD; "" for what is none, and where nobody asked."""
-    if not known or known.refs is None or known.at or not wanted:
-        return ""
-    names = Refs.from_json(known.refs).names
-    return next((name for name in (wanted, f"refs/heads/{wanted}", f"refs/tags/{wanted}") if name in names), "")

@@ -86,21 +86,6 @@ class Mirror:
                 self._entry.size = size_of(self.git_dir)
             return found, fetched
 
-    def ahead(self, ref: str) -> None:
-        """Fetch what a ref (a full name, or HEAD) points at now, for an `ensure` that will likely ask for it.
-
-        Only into a mirror that has been made. Raises RepositoryError where it cannot be fetched.
-        """
-        if not (self.git_dir / "HEAD").exists():
-            return
-        with self._entry.writing() as lock:
-            self._prepare("")
-            with self._connect() as session:
-                depth = f"--depth={max(1, session.repository.depth)}"
-                self._fetch_refs(session, (f"+{ref}:refs/ahead",), (depth,), lock)
-            self._maintain(lock)
-            self._entry.size = size_of(self.git_dir)
-
     def changed_paths(self, old: str, new: str) -> list[str] | None:
         """The files that differ; None where one of the two is not here."""
         if not self.has(old) or not self.has(new):

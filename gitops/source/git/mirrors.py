@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextvars import copy_context
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from gitops.errors import GitOpsError, ProjectDenied
+from gitops.errors import ProjectDenied
 from gitops.model.credentials import RepositoryConfig
 from gitops.source.access.bounds import Bounds
 from gitops.source.access.lookup import repository_for
@@ -58,27 +56,9 @@ class Mirrors:
         self._mirrors = Store(root / "mirrors", bounds.mirrors_disk_mib, seconds=patience)
         self._checkouts = Store(root / "checkouts", bounds.checkouts_disk_mib, seconds=patience)
 
-    def refs(self, url: str, ahead: str = "") -> Refs:
-        """One ls-remote. Where `ahead` is a ref (a full name, or HEAD) that has likely moved, it is fetched meanwhile.
-
-        Raises RepositoryError, ProjectDenied.
-        """
+    def refs(self, url: str) -> Refs:
+        """One ls-remote. Raises RepositoryError, ProjectDenied."""
         parsed = self._permitted(url)
-        if ahead:
-            helper = threading.Thread(target=copy_context().run, args=(self._bring, url, ahead), daemon=True)
-            helper.start()
-            try:
-                return self._refs(parsed)
-            finally:
-                helper.join()
-        return self._refs(parsed)
-
-    def _bring(self, url: str, ref: str) -> None:
-        # Whoever needs the commit asks for it again, and is told what is wrong.
-        with contextlib.suppress(GitOpsError), self._mirror(url) as mirror:
-            mirror.ahead(ref)
-
-    def _refs(self, parsed: Url) -> Refs:
         with self._conversation(parsed, "ls-remote") as opened:
             result = opened.runner.run(["ls-remote", "--symref", "--quiet", "--end-of-options", opened.address.text])
             if result.status:
