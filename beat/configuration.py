@@ -77,9 +77,7 @@ class ConfigurationEars:
         return orjson.loads(data) if data else None
 
     def _look_anew(self, names: set[str], config: ControlConfig, now: float) -> None:
-        apps = self._state.apps
-        held = (obj for app in sorted(apps.ids()) if (obj := apps.get(app)))
-        found = concerned(names, config, held)
+        found = concerned(names, config, (obj for _, obj in self._state.apps.each()))
         for url in {url for urls in found.values() for url in urls}:
             self._state.refs.expire(url)
         order = list(found)

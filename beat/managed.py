@@ -137,9 +137,8 @@ class ManagedEars:
     def _applications_of(self, server: str) -> list[str]:
         """The applications whose destination is this cluster: what other clusters' have is none of its business."""
         found = []
-        for app in self._state.apps.ids():
-            obj = self._state.apps.get(app)
-            destination = ((obj or {}).get("spec") or {}).get("destination") or {}
+        for app, obj in self._state.apps.each():
+            destination = (obj.get("spec") or {}).get("destination") or {}
             try:
                 named = self._clusters.find(
                     Destination(server=destination.get("server") or "", name=destination.get("name") or "")

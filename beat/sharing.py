@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import redis
 
+from beat import threads
 from beat.managed import ManagedEars
 from beat.reach import Reach
 from gitops.cluster import Watches
@@ -123,17 +124,13 @@ class SharedEars:
         """Take a share and follow it."""
         logger.info("sharing as %s, %d parts a cluster", self._member, self._parts)
         reach = partial(self._reach.run, self._managed.servers, self._stopped)
-        for name, target in (("shared-watch", self._watches.run), ("shards", self._run), ("shared-reach", reach)):
-            thread = threading.Thread(target=target, name=name, daemon=True)
-            self._threads.append(thread)
-            thread.start()
+        self._threads = threads.begin({"shared-watch": self._watches.run, "shards": self._run, "shared-reach": reach})
 
     def stop(self) -> None:
         """Follow nothing any more, and let others have it."""
         self._stopped.set()
         self._watches.stop()
-        for thread in self._threads:
-            thread.join(timeout=5)
+        threads.join(self._threads)
         try:
             self._share.end()
         except redis.RedisError as error:

@@ -10,6 +10,7 @@ import threading
 import time
 from functools import partial
 
+from beat import threads
 from beat.applications import ApplicationEars
 from beat.applicationsets import ApplicationSetEars
 from beat.configuration import ConfigurationEars
@@ -71,17 +72,13 @@ class Watcher:
         self._managed = self._managed_ears()
         self._follow_control()
         reach = partial(self._reach.run, self._managed.servers, self._stopped)
-        for name, target in (("watch", self._watches.run), ("kinds", self._follow_kinds), ("reach", reach)):
-            thread = threading.Thread(target=target, name=name, daemon=True)
-            self._threads.append(thread)
-            thread.start()
+        self._threads = threads.begin({"watch": self._watches.run, "kinds": self._follow_kinds, "reach": reach})
 
     def stop(self) -> None:
         """Follow nothing any more."""
         self._stopped.set()
         self._watches.stop()
-        for thread in self._threads:
-            thread.join(timeout=5)
+        threads.join(self._threads)
         self._threads = []
 
     def clusters(self) -> list[ClusterSummary]:

@@ -55,7 +55,8 @@ class WorkerCollector(Collector):
         """The summed metrics; the files of dead processes are archived on the way."""
         with _archiving:
             archive_dead(self._directory)
-            return list(MultiProcessCollector.merge([str(path) for path in _begun(self._directory)]))
+            files = [str(path) for path in self._directory.glob("*.db") if _begun(path)]
+            return list(MultiProcessCollector.merge(files))
 
 
 def archive_dead(directory: Path, limit: int = _ARCHIVE_LIMIT) -> int:
@@ -65,9 +66,8 @@ def archive_dead(directory: Path, limit: int = _ARCHIVE_LIMIT) -> int:
     """
     with _archiving:
         gone = [path for path in directory.glob("*.db") if not _alive(_pid(path))]
-        begun = set(_begun(directory))
         for kind in ("counter", "histogram"):
-            files = [path for path in gone if path.name.startswith(f"{kind}_") and path in begun]
+            files = [path for path in gone if path.name.startswith(f"{kind}_") and _begun(path)]
             if files:
                 _merge(directory / f"{kind}_{_ARCHIVE_PID}.db", files, limit)
         for path in gone:
@@ -75,9 +75,9 @@ def archive_dead(directory: Path, limit: int = _ARCHIVE_LIMIT) -> int:
     return len(gone)
 
 
-def _begun(directory: Path) -> list[Path]:
-    """The files that hold anything: a process makes its file empty and gives it its size afterwards."""
-    return [path for path in directory.glob("*.db") if path.stat().st_size]
+def _begun(path: Path) -> bool:
+    """Whether a file holds anything: a process makes its file empty and gives it its size afterwards."""
+    return path.stat().st_size > 0
 
 
 def _merge(archive: Path, files: list[Path], limit: int) -> None:

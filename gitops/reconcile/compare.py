@@ -126,7 +126,8 @@ def look(
         return None
     full = hard or engine.state.apps.flags(app.id).full <= time.time()
     try:
-        client = engine.clusters.update(engine.control).client(app.spec.destination)
+        clusters = engine.clusters.update(engine.control)
+        client, server = clusters.client(app.spec.destination), clusters.find(app.spec.destination).server
         looker = Looker(
             client,
             app.instance(engine.settings.namespace),
@@ -137,7 +138,6 @@ def look(
             compare_options({"metadata": app.metadata}),
         )
         comparison.view = looker.look(comparison.artifact, snapshot, _former(app), full=full)
-        server = engine.clusters.update(engine.control).find(app.spec.destination).server
         restrict(comparison.view, config.project(app), app.spec.destination, server, client)
         comparison.view.conditions += orphans.warnings(engine, comparison)
     except GitOpsError as error:

@@ -68,23 +68,18 @@ def _touched(commit: NewCommit, desired: DesiredState, known: dict[tuple[str, st
         if pair not in known:
             known[pair] = _changed(commit, *pair)
         changed = known[pair]
-        if changed is None or any(_meets(path.strip("/"), changed) for path in inputs):
+        if changed is None or any(path.strip("/") in changed for path in inputs):
             return True
     return False
 
 
 def _changed(commit: NewCommit, old: str, new: str) -> frozenset[str] | None:
-    """The files that differ and all folders above them; None where a commit is not on this disk."""
+    """The files that differ and all folders above them, the root too; None where a commit is not on this disk."""
     try:
         paths = commit.mirrors.changed_paths(commit.url, old, new)
     except GitOpsError:
         return None
-    return None if paths is None else frozenset(part for path in paths for part in _upwards(path))
-
-
-def _meets(path: str, changed: frozenset[str]) -> bool:
-    """Whether a path, or something below or above it that is a file, is among the changed."""
-    return path in ("", ".") or path in changed
+    return None if paths is None else frozenset({"", ".", *(part for path in paths for part in _upwards(path))})
 
 
 def _upwards(path: str) -> Iterable[str]:

@@ -34,9 +34,6 @@ RENDERER_VERSION = "1"
 FULL_SHA = 40
 #: How the keys of argocd-cm begin that decide what is rendered.
 _RENDERING = ("kustomize.", "helm.", "jsonnet.", "resource.exclusions", "resource.inclusions")
-#: Commits whose signature this process has verified: repository, commit, and a digest of the keys that may sign.
-_verified: set[tuple[str, str, str]] = set()
-_VERIFIED_MOST = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,13 +186,7 @@ class Desires:
                     sorted(key.key_id for key in project.spec.signature_keys),
                     [destination.server, destination.name, destination.namespace],
                     [str(config.tracking), config.instance_label, config.installation_id],
-                    {
-                        k: v
-                        for k, v in config.settings.items()
-                        if k.startswith(
-                            ("kustomize.", "helm.", "jsonnet.", "resource.exclusions", "resource.inclusions")
-                        )
-                    },
+                    {k: v for k, v in config.settings.items() if k.startswith(_RENDERING)},
                     [target.kube_version(), target.api_versions()] if b'"helm"' in text or _maybe_helm(sources) else [],
                 ]
             )

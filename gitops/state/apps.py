@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
@@ -142,6 +142,18 @@ class Apps:
     def ids(self) -> set[str]:
         """Every application that is followed."""
         return {app.decode() for app in cast(set[bytes], self._redis.smembers(self._keys.apps))}
+
+    def each(self, together: int = 200) -> Iterator[tuple[str, Object]]:
+        """Every application that is followed, with its CR as kept; read and held so many at a time."""
+        ids = sorted(self.ids())
+        for start in range(0, len(ids), together):
+            some = ids[start : start + together]
+            pipe = self._redis.pipeline(transaction=False)
+            for app in some:
+                pipe.hget(self._keys.app(app), "cr")
+            for app, sealed in zip(some, pipe.execute(), strict=True):
+                if data := self._seal.open(f"{self._keys.app(app)}/cr", sealed):
+                    yield app, orjson.loads(data)
 
     def forget(self, app: str) -> None:
         """Drop everything that is kept for an application that is no more."""
