@@ -75,7 +75,7 @@ def metric_names(redis: Redis) -> Iterator[str]:
     metrics.build_info("beat")
     metrics.leader(True)
     collectors = [
-        QueueCollector(redis, "gitops:"),
+        QueueCollector(redis, "gitops:", counts=lambda: True),
         AppCollector(lambda: []),
         ClusterCollector(lambda: []),
     ]
