@@ -92,12 +92,12 @@ def test_an_application_that_is_not_there_is_said(up: Up) -> None:
 
 
 def test_the_ad_hoc_task_from_python_and_from_celerys_own_command(up: Up) -> None:
-    up.application("adhoc", {"app/settings.yaml": SETTINGS})
-    program = "from workers import sync; print(sync.delay('adhoc').get(timeout=60))"
+    up.application("called", {"app/settings.yaml": SETTINGS})
+    program = "from workers import sync; print(sync.delay('called').get(timeout=60))"
     said = up.run("python", "-c", program).stdout
     assert "'phase': 'Succeeded'" in said
-    assert up.client.get(ObjectKey("", "ConfigMap", "adhoc", "settings"))
+    assert up.client.get(ObjectKey("", "ConfigMap", "called", "settings"))
 
-    up.client.delete(ObjectKey("", "ConfigMap", "adhoc", "settings"))
-    up.run("celery", "-A", "workers", "call", "gitops.sync", '--args=["adhoc"]')
-    eventually(lambda: up.client.get(ObjectKey("", "ConfigMap", "adhoc", "settings")), "the ConfigMap's return", 60)
+    up.client.delete(ObjectKey("", "ConfigMap", "called", "settings"))
+    up.run("celery", "-A", "workers", "call", "gitops.sync", '--args=["called"]')
+    eventually(lambda: up.client.get(ObjectKey("", "ConfigMap", "called", "settings")), "the ConfigMap's return", 60)
