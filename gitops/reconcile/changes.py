@@ -48,8 +48,10 @@ def parts(config: ControlConfig) -> Parts:
         url, server = data.get("url") or "", data.get("server") or ""
         kind = (secret["metadata"].get("labels") or {}).get(SECRET_TYPE)
         name = f"cluster|{server.rstrip('/')}|{data.get('name') or ''}" if kind == "cluster" else f"repository|{url}"
+        # With its version: one that was changed and changed back between two looks was used meanwhile.
+        said = digest(canonical([*sorted(data.items()), secret["metadata"].get("resourceVersion")]))
         # Two Secrets may speak of one URL: a project's own beside the one for all.
-        found[name] = digest((found.get(name, "") + digest(canonical(sorted(data.items())))).encode())
+        found[name] = digest((found.get(name, "") + said).encode())
     return found
 
 

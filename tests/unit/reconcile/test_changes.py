@@ -114,6 +114,12 @@ def test_repositories_and_clusters() -> None:
     }
 
 
+def test_a_secret_that_is_changed_and_changed_back_was_used_meanwhile() -> None:
+    before, now = (secret("cluster", name="far", server="https://192.0.2.1", config="{}") for _ in range(2))
+    before["metadata"]["resourceVersion"], now["metadata"]["resourceVersion"] = "1", "3"
+    assert told(config(secrets=(before,)), config(secrets=(now,))) == {"argocd/tools"}
+
+
 def test_host_keys_matter_to_those_who_cannot_get_in() -> None:
     now = config(argocd_ssh_known_hosts_cm={"ssh_known_hosts": "git.example.com ssh-ed25519 AAAA"})
     assert told(config(), now) == {"argocd/tools"}
