@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from celery import Task
 from celery.exceptions import Ignore, SoftTimeLimitExceeded
@@ -14,6 +14,7 @@ from celery.exceptions import Ignore, SoftTimeLimitExceeded
 from gitops.errors import GitOpsError, LockLost
 from gitops.observe import logs, metrics, probe, scrub, trace
 from gitops.state.locks import Lock
+from gitops.state.queue import Rank
 
 if TYPE_CHECKING:
     from gitops.reconcile import Engine
@@ -37,6 +38,14 @@ def told(word: str, why: str) -> str:
     return f"{word}: {line if len(line) <= LONGEST_REASON else line[: LONGEST_REASON - 1] + '…'}"
 
 
+class Ended(NamedTuple):
+    """How a step ended: the outcome, a failure's class for metrics, and why in a sentence."""
+
+    outcome: metrics.Outcome = "succeeded"
+    reason: str = ""
+    why: str = ""
+
+
 class EngineTask(Task):
     """A task that works on one application."""
 
@@ -50,8 +59,10 @@ class EngineTask(Task):
             # Celery would raise a MemoryError again in the worker's main process, which then ends.
             raise GitOpsError("the task needed more memory than a worker process may use") from None
 
-    def step(self, task: str, lane: str, app_id: str, work: Callable[[Engine, Lock], None]) -> str:
-        """Run `work` under the application's lock of this lane.
+    def step(
+        self, task: str, lane: str, app_id: str, work: Callable[[Engine, Lock], None], *, queued: bool = True
+    ) -> str:
+        """Run `work` under the application's lock of this lane. `queued`: by a message of its own, not after a step.
 
         Returns a line for the log and for Flower: `done`, `done: <how the operation ended, or what it waits for>`,
         `busy` (somebody else holds the lock; the wish is noted), or `failed: <why>`.
@@ -60,51 +71,71 @@ class EngineTask(Task):
 
         request, begun = self.request, time.monotonic()
         headers = request.headers or {}
-        redelivered = bool((request.delivery_info or {}).get("redelivered"))
-        metrics.task_started(task, headers.get("enqueued_at"), redelivered=redelivered, task=task)
+        if queued:
+            redelivered = bool((request.delivery_info or {}).get("redelivered"))
+            metrics.task_started(task, headers.get("enqueued_at"), redelivered=redelivered, task=task)
         me, message_id = owner(request.hostname), str(request.id)
         eng = engine()
         state = eng.state
-        outcome: metrics.Outcome = "succeeded"
-        reason, why = "", ""
-        eng.outcome = ""
+        eng.outcome, eng.follow = "", False
         with logs.context(app=app_id, task_id=message_id), trace.span(task, headers, app=app_id, task_id=message_id):
-            state.queue.begin(task, app_id, message_id)
+            if queued:
+                state.queue.begin(task, app_id, message_id)
             lock = state.locks.acquire(lane, app_id, worker=me, message_id=message_id, task=task)
             if lock is None:
+                if not queued:
+                    state.workers.ended(me, message_id)
                 metrics.task_finished(task, "busy", "", time.monotonic() - begun)
                 return "busy"
             state.workers.began(me, message_id, task, app_id)
+            ended = Ended()
             try:
-                work(eng, lock)
-            except LockLost as error:
-                outcome, reason, why = "failed", "LockLost", str(error)
-                metrics.lock_lost()
-                logs.event(logger, str(error), logging.WARNING)
-            except SoftTimeLimitExceeded:
-                why = f"{task} took longer than {self.soft_time_limit} seconds"
-                outcome, reason = "failed", "TimeLimit"
-                eng.report(app_id, task, GitOpsError(why))
-            except Ignore:
-                raise
-            except GitOpsError as error:
-                outcome, reason, why = "failed", type(error).__name__, str(error)
-                eng.report(app_id, task, error)
-            except MemoryError:
-                why, outcome, reason = _outgrown(eng, task, app_id), "failed", "Memory"
-            except Exception as error:
-                why = f"internal error in {task} ({type(error).__name__}); see the log"
-                outcome, reason = "failed", "Internal"
-                logger.exception("%s of %s failed", task, app_id)
-                eng.report(app_id, task, GitOpsError(why))
+                ended = self._run(eng, task, app_id, lock, work)
             finally:
                 state.locks.release(lock)
-                state.workers.ended(me, message_id)
+                # What follows is begun under the same id: so a worker that dies in between leaves a trace of it.
+                if not eng.follow:
+                    state.workers.ended(me, message_id)
                 probe.mark(eng.settings.data_dir, "worker-task")
                 seconds = time.monotonic() - begun
-                metrics.task_finished(task, outcome, reason, seconds)
-                logs.event(logger, task, outcome=outcome, reason=reason, duration_ms=round(seconds * 1000, 1))
-        return told("done", eng.outcome) if outcome == "succeeded" else told("failed", why)
+                metrics.task_finished(task, ended.outcome, ended.reason, seconds)
+                logs.event(
+                    logger, task, outcome=ended.outcome, reason=ended.reason, duration_ms=round(seconds * 1000, 1)
+                )
+        return told("done", eng.outcome) if ended.outcome == "succeeded" else told("failed", ended.why)
+
+    def _run(self, eng: Engine, task: str, app_id: str, lock: Lock, work: Callable[[Engine, Lock], None]) -> Ended:
+        """Run `work`; every error but Celery's own is reported to the application and becomes the outcome."""
+        try:
+            work(eng, lock)
+        except LockLost as error:
+            metrics.lock_lost()
+            logs.event(logger, str(error), logging.WARNING)
+            return Ended("failed", "LockLost", str(error))
+        except SoftTimeLimitExceeded:
+            why = f"{task} took longer than {self.soft_time_limit} seconds"
+            eng.report(app_id, task, GitOpsError(why))
+            return Ended("failed", "TimeLimit", why)
+        except Ignore:
+            raise
+        except GitOpsError as error:
+            eng.report(app_id, task, error)
+            return Ended("failed", type(error).__name__, str(error))
+        except MemoryError:
+            return Ended("failed", "Memory", _outgrown(eng, task, app_id))
+        except Exception as error:
+            why = f"internal error in {task} ({type(error).__name__}); see the log"
+            logger.exception("%s of %s failed", task, app_id)
+            eng.report(app_id, task, GitOpsError(why))
+            return Ended("failed", "Internal", why)
+        return Ended()
+
+    def leave(self, task: str, app_id: str) -> None:
+        """What follows this step becomes a message of its own."""
+        from workers.runtime import engine
+
+        engine().state.queue.want(task, app_id, Rank.DRIFT)
+        engine().state.workers.ended(owner(self.request.hostname), str(self.request.id))
 
 
 def _outgrown(engine: Engine, task: str, app_id: str) -> str:

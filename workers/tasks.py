@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from celery.exceptions import Ignore
@@ -12,6 +13,9 @@ from gitops.state.queue import APPLY, DIFF, FETCH, GENERATE
 from workers.app import app
 from workers.task import EngineTask
 
+#: Seconds of a fetch after which the comparison is left to a task of its own, with a time limit of its own.
+FOLLOW_SECONDS = 5.0
+
 
 def app_id(name: str) -> str:
     """`namespace/name` of an application named with or without its namespace."""
@@ -20,8 +24,17 @@ def app_id(name: str) -> str:
 
 @app.task(name="gitops.fetch", bind=True, base=EngineTask)
 def fetch(self: EngineTask, application: str) -> str:
-    """Resolve the target revision, render what changed, and wish for `diff`."""
-    return self.step(FETCH, SOURCE, application, lambda engine, lock: engine.fetch(application, lock))
+    """Resolve the target revision, render what changed, and go on with what `diff` does, or wish for it."""
+    from workers.runtime import engine
+
+    begun = time.monotonic()
+    said = self.step(FETCH, SOURCE, application, lambda engine, lock: engine.fetch(application, lock))
+    if not engine().follow:
+        return said
+    if time.monotonic() - begun > FOLLOW_SECONDS:
+        self.leave(DIFF, application)
+        return said
+    return self.step(DIFF, CLUSTER, application, lambda engine, lock: engine.compare(application, lock), queued=False)
 
 
 @app.task(name="gitops.diff", bind=True, base=EngineTask)

@@ -232,7 +232,7 @@ def finish(engine: Engine, comparison: Comparison) -> None:
         engine.state.queue.want(DIFF, app.id, Rank.DRIFT)
     full = time.time() + engine.settings.full_compare_interval
     done = "" if failed else comparison.desired.spec
-    engine.state.apps.set_fields(app.id, done=done, full=f"{full:.0f}")
+    engine.state.apps.set_fields(app.id, done=done, full=f"{full:.0f}", told=comparison.desired.told)
     if not engine.control.is_current(comparison.config):
         # Projects or settings changed meanwhile: beat has us look again, and that look has to read everything.
         engine.state.apps.set_fields(app.id, done="", full="0")

@@ -8,11 +8,11 @@ import socket
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from gitops.cluster import Connection, UnknownKind
+from gitops.cluster import ApiError, ClusterClient, Connection, UnknownKind
 from gitops.errors import GitOpsError, ProjectDenied, SyncError
 from gitops.model.application import Application
 from gitops.model.names import API_VERSION, GROUP, REFRESH
-from gitops.model.objects import GVK, Object, ObjectKey
+from gitops.model.objects import GVK, Manifest, Object, ObjectKey
 from gitops.model.project import AppProject
 from gitops.observe import BackgroundWriter, EventRecorder, logs
 from gitops.observe.requests import git_request
@@ -63,6 +63,8 @@ class Engine:
     name: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
     #: How the operation that this step moved stands now: its phase and why. A step begins with none.
     outcome: str = ""
+    #: Whether the comparison is to follow the fetch that this step was.
+    follow: bool = False
 
     @classmethod
     def build(
@@ -79,13 +81,11 @@ class Engine:
         name = f"{socket.gethostname()}:{os.getpid()}"
 
         def write_event(event: Object) -> None:
-            meta = event["metadata"]
-            from gitops.model.objects import Manifest
-
             try:
-                clusters.control.apply(Manifest.of(event))
+                _write_event(clusters.control, Manifest.of(event), first=event["count"] == 1)
             except GitOpsError as error:
-                logs.event(logger, f"cannot write Event {meta.get('name')}: {error}", logging.WARNING)
+                name = event["metadata"]["name"]
+                logs.event(logger, f"cannot write Event {name}: {error}", logging.WARNING)
 
         return cls(
             settings=settings,
@@ -235,3 +235,15 @@ class Engine:
             generating.report(self, app_id, error)
         else:
             comparing.report(self, app_id, error)
+
+
+def _write_event(client: ClusterClient, event: Manifest, *, first: bool) -> None:
+    """Create an Event, or count it on the one that is there. A create costs the API server half of an apply."""
+    if first:
+        try:
+            client.create(event)
+            return
+        except ApiError as error:
+            if not error.exists:
+                raise
+    client.apply(event)

@@ -14,7 +14,7 @@ from gitops.observe import logs
 from gitops.reconcile.refs import Waiting
 from gitops.reconcile.sources import failure
 from gitops.state.apps import DesiredState, spec_digest
-from gitops.state.queue import APPLY, DIFF, Rank
+from gitops.state.queue import APPLY, Rank
 
 if TYPE_CHECKING:
     from gitops.reconcile.engine import Engine
@@ -59,7 +59,7 @@ def fetch(engine: Engine, app_id: str) -> None:
     # What failed waits for the next commit of its repositories all the same.
     urls = {t.url for t in outcome.tracked} | (repository_urls(obj) if outcome.error else set())
     engine.state.apps.link(app_id, urls, {t.url for t in former.tracked} if former else ())
-    _next(engine, app_id, obj.get("operation"), outcome, former)
+    _next(engine, app_id, obj.get("operation"), outcome)
 
 
 def _desired(engine: Engine, app: Application, former: DesiredState | None) -> DesiredState:
@@ -72,19 +72,11 @@ def _desired(engine: Engine, app: Application, former: DesiredState | None) -> D
     return desires.make(app, project, config, engine.target(app, config), sources, former, hard=hard)
 
 
-def _next(engine: Engine, app_id: str, operation: object, outcome: DesiredState, former: DesiredState | None) -> None:
-    """Wish for the comparison if it could see a change, or for the operation that a person asked for."""
+def _next(engine: Engine, app_id: str, operation: object, outcome: DesiredState) -> None:
+    """Let the comparison follow if it could see a change, or wish for the operation that a person asked for."""
     if operation:
         engine.state.queue.want(APPLY, app_id, Rank.PERSON)
         return
     flags = engine.state.apps.flags(app_id)
-    same = former is not None and _told(former) == _told(outcome)
     settled = flags.done == flags.spec == outcome.spec and flags.dirty == flags.seen and flags.full > time.time()
-    if same and settled:
-        return
-    fresh = former is None or former.artifact != outcome.artifact
-    engine.state.queue.want(DIFF, app_id, Rank.DRIFT if fresh or not settled else Rank.POLL)
-
-
-def _told(desired: DesiredState) -> tuple[object, ...]:
-    return desired.artifact, desired.revisions, desired.error, desired.warnings
+    engine.follow = not settled or flags.told != outcome.told

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 import orjson
@@ -76,6 +76,11 @@ class DesiredState:
     def dump(self) -> bytes:
         return orjson.dumps(asdict(self))
 
+    @property
+    def told(self) -> str:
+        """A digest of all that a comparison makes something of: two that are equal look the same in the status."""
+        return digest(orjson.dumps([self.artifact, self.revisions, self.error, self.warnings]))
+
     @classmethod
     def load(cls, data: bytes) -> DesiredState:
         raw: dict[str, Any] = orjson.loads(data)
@@ -103,7 +108,8 @@ class Flags:
     seen: str = "0"
     #: Unix seconds after which a full comparison is wanted.
     full: float = 0.0
-    fields: dict[str, str] = field(default_factory=dict)
+    #: DesiredState.told of what was last compared to the end.
+    told: str = ""
 
 
 class Apps:
@@ -195,10 +201,10 @@ class Apps:
 
     def flags(self, app: str) -> Flags:
         """The plain fields that decide whether anything is to be done."""
-        names = ["spec", "done", "dirty", "seen", "full"]
+        names = ["spec", "done", "dirty", "seen", "full", "told"]
         values = cast(list[bytes | None], self._redis.hmget(self._keys.app(app), names))
-        spec, done, dirty, seen, full = [v.decode() if v else "" for v in values]
-        return Flags(spec, done, dirty or "0", seen or "0", float(full or 0))
+        spec, done, dirty, seen, full, told = [v.decode() if v else "" for v in values]
+        return Flags(spec, done, dirty or "0", seen or "0", float(full or 0), told)
 
     def set_fields(self, app: str, **fields: str) -> None:
         """Set plain fields."""

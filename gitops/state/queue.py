@@ -16,9 +16,10 @@ from gitops.state.scripts import Scripts
 FETCH, DIFF, APPLY, GENERATE = "fetch", "diff", "apply", "generate"
 #: The tasks of an Application; GENERATE is an ApplicationSet's.
 TASKS = (FETCH, DIFF, APPLY)
-#: What a worker serves, most urgent first: work under way before new work, people and pushes before polls.
+#: What a worker serves, most urgent first: operations before new work, people and pushes before polls. What waits in
+#: `diff` was put off (the new health of a rollout): first syncs go before it.
 QUEUES = (
-    "apply-urgent", "fetch-urgent", "diff-urgent", "apply", "diff", "fetch", "generate-urgent", "generate",
+    "apply-urgent", "fetch-urgent", "diff-urgent", "apply", "fetch", "diff", "generate-urgent", "generate",
 )  # fmt: skip
 #: What an ApplicationSet's id begins with, before `namespace/name`: an Application may have the same name.
 SET_PREFIX = "appset:"

@@ -64,6 +64,6 @@ def test_many_wishes_are_one_round_trip_and_coalesce_too(state: State) -> None:
     assert state.queue.want_all(DIFF, [*apps, "argocd/new"]) == 1
 
 
-def test_queues_are_served_by_urgency_and_then_by_what_is_nearest_its_end() -> None:
+def test_queues_are_served_by_urgency_and_what_was_put_off_comes_last() -> None:
     assert QUEUES.index("apply-urgent") < QUEUES.index("fetch-urgent") < QUEUES.index("diff-urgent")
-    assert QUEUES.index("diff-urgent") < QUEUES.index(APPLY) < QUEUES.index(DIFF) < QUEUES.index(FETCH)
+    assert QUEUES.index("diff-urgent") < QUEUES.index(APPLY) < QUEUES.index(FETCH) < QUEUES.index(DIFF)
