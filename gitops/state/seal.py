@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zlib
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -16,6 +17,12 @@ _NONCE = 12
 MAX_BYTES = 256 * 1024 * 1024
 
 
+@lru_cache(maxsize=4)
+def _derived(secret: str) -> bytes:
+    """The key, derived once: a worker's children inherit it, and need not each spend 60 ms on it."""
+    return hashlib.scrypt(secret.encode(), salt=b"gitops-seal", n=2**14, r=8, p=1, dklen=32)
+
+
 class Seal:
     """Compression and authenticated encryption (AES-256-GCM), bound to the place where the value rests.
 
@@ -25,7 +32,7 @@ class Seal:
     def __init__(self, secret: str) -> None:
         if not secret:
             raise GitOpsError("GITOPS_SEAL_KEY is not set: give beat and workers the same long random value")
-        self._cipher = AESGCM(hashlib.scrypt(secret.encode(), salt=b"gitops-seal", n=2**14, r=8, p=1, dklen=32))
+        self._cipher = AESGCM(_derived(secret))
 
     def seal(self, place: str, data: bytes) -> bytes:
         """Compress and encrypt `data` for the key `place`."""
