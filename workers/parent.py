@@ -59,7 +59,6 @@ class Parent:
 
 def _preload() -> None:
     """Load what tasks need before the fork, so that the children share its pages, and start their render process."""
-    import gitops.reconcile  # noqa: F401
     from workers.runtime import connection, renderer
 
     renderer().start()
