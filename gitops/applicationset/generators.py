@@ -24,6 +24,8 @@ Generated = tuple[Params, Mapping[str, Any]]
 def run(generator: Mapping[str, Any], inputs: Inputs, templating: Templating, depth: int = 0) -> list[Generated]:
     """The parameter sets of one generator, each with the generator's own template (empty where it has none).
 
+    A `selector` filters at every depth: as in Argo CD since 3.0, whatever `applyNestedSelectors` says.
+
     Raises InvalidSpecError naming what is wrong, or a SourceError from reading a repository.
     """
     names = [name for name in generator if name in _GENERATORS and generator[name] is not None]

@@ -2,6 +2,7 @@
 
 Pure: from the ApplicationSet's `status.applicationStatus` and its Applications to what that status is now, and which
 Applications are to be synced. An Application is Waiting, Pending (it is asked to sync), Progressing, then Healthy.
+Where `deletionOrder` says so, Applications are deleted in the reverse order of the steps.
 """
 
 from __future__ import annotations
@@ -95,6 +96,26 @@ def _step(number: int, step: Mapping[str, Any]) -> Step:
     if not re.fullmatch(r"\d{1,6}%?", str(most)):
         raise InvalidSpecError(f"step {number} of RollingSync: maxUpdate {most!r} is neither a count nor a percentage")
     return Step(expressions, str(most) if str(most).endswith("%") else int(most))
+
+
+def deletes_in_reverse(appset: Object) -> bool:
+    """Whether `strategy.deletionOrder: Reverse` holds; as in Argo CD it has a meaning with RollingSync alone.
+
+    Raises InvalidSpecError for another word, and as `steps_of` does.
+    """
+    order = ((appset.get("spec") or {}).get("strategy") or {}).get("deletionOrder") or "AllAtOnce"
+    if order not in ("AllAtOnce", "Reverse"):
+        raise InvalidSpecError(f"strategy.deletionOrder {order!r} is neither AllAtOnce nor Reverse")
+    return bool(steps_of(appset)) and order == "Reverse"
+
+
+def deleted_first(steps: Sequence[Step], apps: Sequence[Object]) -> tuple[Object, ...]:
+    """Of the Applications that are to go, those of the last step that has any: the others wait until they are gone.
+
+    What no step has goes last of all.
+    """
+    last = max((_place(steps, app) for app in apps), default=-1)
+    return tuple(app for app in apps if _place(steps, app) == last)
 
 
 def managed(app: Object) -> Object:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -63,12 +64,15 @@ def reconcile(engine: Engine, set_id: str, lock: Lock) -> None:
     generated, rollout = False, None
     try:
         steps = rolling.steps_of(appset)
+        in_reverse = _deletes_in_reverse(engine, appset)
         wanted = _generate(engine, set_id, appset)
         if steps:
             wanted = [rolling.managed(app) for app in wanted]
         generated = True
         held = _existing(engine, appset, wanted)
         plan = reconcile_plan(appset, held, wanted)
+        if in_reverse:
+            plan = replace(plan, delete=rolling.deleted_first(steps, plan.delete))
         _act(engine, appset, plan, held, lock)
         if steps:
             rollout = rollouts.plan(engine, appset, steps, wanted, plan, held)
@@ -203,6 +207,18 @@ def _owned(obj: Object, uid: str) -> bool:
     return any(entry.get("controller") and entry.get("uid") == uid for entry in references)
 
 
+def _deletes_in_reverse(engine: Engine, appset: Object) -> bool:
+    """Whether Applications go step by step; the finalizer by which the ApplicationSet waits for that is put on it."""
+    if not rolling.deletes_in_reverse(appset):
+        return False
+    meta = appset["metadata"]
+    finalizers = meta.get("finalizers") or []
+    if FINALIZER_FOREGROUND not in finalizers:
+        wanted = {"uid": meta["uid"], "finalizers": [*finalizers, FINALIZER_FOREGROUND]}
+        engine.clusters.control.merge_patch(_set_key(appset), {"metadata": wanted})
+    return True
+
+
 def _act(engine: Engine, appset: Object, plan: Plan, held: list[Object], lock: Lock) -> None:
     """Create, update, then delete. One that is refused does not hold up the others, but nothing is deleted then.
 
@@ -224,18 +240,24 @@ def _act(engine: Engine, appset: Object, plan: Plan, held: list[Object], lock: L
             refused = refused or error
     if refused:
         raise refused
-    preserve = ((appset["spec"].get("syncPolicy") or {}).get("preserveResourcesOnDeletion")) is True
-    for obj in plan.delete:
-        meta = obj["metadata"]
-        if meta.get("deletionTimestamp"):
-            continue
-        check(lock)
-        if preserve and meta.get("finalizers"):
-            client.merge_patch(_app_key(obj), {"metadata": {"uid": meta["uid"], "finalizers": None}})
-        client.delete(_app_key(obj), uid=meta["uid"], propagation="Background")
+    _delete(engine, appset, plan.delete, lock)
     if not plan.empty:
         counts = {"created": len(plan.create), "updated": len(plan.update), "deleted": len(plan.delete)}
         logs.event(logger, "Applications generated", app=appset["metadata"]["name"], **counts)
+
+
+def _delete(engine: Engine, appset: Object, apps: Iterable[Object], lock: Lock) -> None:
+    """Delete Applications; with `preserveResourcesOnDeletion` what they manage stays."""
+    client = engine.clusters.control
+    preserve = ((appset["spec"].get("syncPolicy") or {}).get("preserveResourcesOnDeletion")) is True
+    for obj in apps:
+        meta = obj["metadata"]
+        if meta.get("deletionTimestamp"):
+            continue
+        engine.state.locks.check(lock)
+        if preserve and meta.get("finalizers"):
+            client.merge_patch(_app_key(obj), {"metadata": {"uid": meta["uid"], "finalizers": None}})
+        client.delete(_app_key(obj), uid=meta["uid"], propagation="Background")
 
 
 def _difference(old: Object, new: Object) -> Object:
@@ -256,6 +278,7 @@ def _end(engine: Engine, appset: Object, lock: Lock) -> None:
     """The ApplicationSet is being deleted: its Applications go with it by their owner, unless its policy keeps them.
 
     As in Argo CD, keeping them needs the finalizer on the ApplicationSet: without it the owner is gone before we look.
+    With `deletionOrder: Reverse` they are deleted step by step here, and the ApplicationSet goes after the last one.
     """
     meta, client = appset["metadata"], engine.clusters.control
     finalizers = meta.get("finalizers") or []
@@ -267,9 +290,22 @@ def _end(engine: Engine, appset: Object, lock: Lock) -> None:
             references = [e for e in obj["metadata"]["ownerReferences"] if e.get("uid") != meta["uid"]]
             patch = {"metadata": {"uid": obj["metadata"]["uid"], "ownerReferences": references or None}}
             client.merge_patch(_app_key(obj), patch)
+    elif remaining := _next_to_go(engine, appset):
+        _delete(engine, appset, remaining, lock)
+        return
     rest = [name for name in finalizers if name != FINALIZER_FOREGROUND]
-    key = ObjectKey(GROUP, "ApplicationSet", meta["namespace"], meta["name"])
-    client.merge_patch(key, {"metadata": {"uid": meta["uid"], "finalizers": rest or None}})
+    client.merge_patch(_set_key(appset), {"metadata": {"uid": meta["uid"], "finalizers": rest or None}})
+
+
+def _next_to_go(engine: Engine, appset: Object) -> tuple[Object, ...]:
+    """The Applications whose turn it is to be deleted, or that are; none where the order is left to the server."""
+    try:
+        if not rolling.deletes_in_reverse(appset):
+            return ()
+        return rolling.deleted_first(rolling.steps_of(appset), _existing(engine, appset, ()))
+    except InvalidSpecError:
+        # A strategy that cannot be read holds up no deletion.
+        return ()
 
 
 # --- what is told ---
@@ -296,9 +332,7 @@ def _write(
     if applications is not None:
         status["resources"] = [_resource(obj) for obj in sorted(applications, key=lambda o: str(o["metadata"]["name"]))]
     if any(present.get(field) != value for field, value in status.items()):
-        meta = appset["metadata"]
-        key = ObjectKey(GROUP, "ApplicationSet", meta["namespace"], meta["name"])
-        engine.clusters.control.merge_patch(key, {"status": status}, subresource="status")
+        engine.clusters.control.merge_patch(_set_key(appset), {"status": status}, subresource="status")
 
 
 def _resource(app: Object) -> Object:
@@ -319,6 +353,10 @@ def _resource(app: Object) -> Object:
 def _key(set_id: str) -> ObjectKey:
     namespace, name = set_id.removeprefix(SET_PREFIX).split("/", 1)
     return ObjectKey(GROUP, "ApplicationSet", namespace, name)
+
+
+def _set_key(appset: Object) -> ObjectKey:
+    return ObjectKey(GROUP, "ApplicationSet", appset["metadata"]["namespace"], appset["metadata"]["name"])
 
 
 def _app_key(app: Object) -> ObjectKey:

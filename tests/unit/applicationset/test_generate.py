@@ -213,3 +213,22 @@ def test_mistakes_are_one_sentence(generators, options, sentence):
     with pytest.raises(InvalidSpecError, match="ApplicationSet argocd/set: ") as failed:
         made(*generators, **options)
     assert sentence in str(failed.value)
+
+
+@pytest.mark.parametrize("apply_nested", [None, True, False])
+@pytest.mark.parametrize("go", [False, True])
+def test_selectors_of_nested_generators_filter_whatever_the_old_switch_says(apply_nested, go):
+    """As in Argo CD since 3.0; the selector of a cluster generator's own is another one, of labels."""
+    colours = {"list": {"elements": [{"name": "blue", "on": "yes"}, {"name": "red", "on": "no"}]}}
+    colours["selector"] = {"matchLabels": {"on": "yes"}}
+    sizes = {"list": {"elements": [{"size": "small"}, {"size": "large"}]}}
+    sizes["selector"] = {"matchExpressions": [{"key": "size", "operator": "NotIn", "values": ["large"]}]}
+    name = "{{.name}}-{{.size}}" if go else "{{name}}-{{size}}"
+    held = appset({"matrix": {"generators": [colours, sizes]}}, name=name, go=go)
+    if apply_nested is not None:
+        held["spec"]["applyNestedSelectors"] = apply_nested
+    assert [obj["metadata"]["name"] for obj in generate(held, INPUTS)] == ["blue-small"]
+    more = {"list": {"elements": [{"name": "blue", "size": "huge"}]}, "selector": {"matchLabels": {"size": "tiny"}}}
+    base = {"list": {"elements": [{"name": "blue", "size": "small"}]}}
+    merged = appset({"merge": {"mergeKeys": ["name"], "generators": [base, more]}}, name=name, go=go)
+    assert [obj["metadata"]["name"] for obj in generate(merged, INPUTS)] == ["blue-small"]

@@ -9,7 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops.applicationset import requeue_after
-from gitops.applicationset.rolling import HEALTHY, PENDING, PROGRESSING, WAITING, managed, operation, roll, steps_of
+from gitops.applicationset.rolling import (
+    HEALTHY,
+    PENDING,
+    PROGRESSING,
+    WAITING,
+    deleted_first,
+    deletes_in_reverse,
+    managed,
+    operation,
+    roll,
+    steps_of,
+)
 from gitops.errors import InvalidSpecError
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -175,3 +186,26 @@ def test_the_shortest_requeue_counts_nested_ones_too():
     outer = {"matrix": {"generators": [inner, {"list": {}}]}}
     assert requeue_after([outer, {"git": {"requeueAfterSeconds": 60}}]) == 30
     assert requeue_after([{"list": {}}, {"git": {"requeueAfterSeconds": 0}}]) is None
+
+
+def test_applications_go_in_the_reverse_order_of_the_steps():
+    held = appset(*TWO)
+    apps = [app("o", "other"), app("d1", "dev"), app("p", "prod"), app("d2", "dev")]
+    order = []
+    while apps:
+        going = deleted_first(steps_of(held), apps)
+        order.append([obj["metadata"]["name"] for obj in going])
+        apps = [obj for obj in apps if obj not in going]
+    assert order == [["p"], ["d1", "d2"], ["o"]]
+
+
+def test_the_order_of_deletion_has_a_meaning_with_rolling_sync_alone():
+    held = appset(*TWO)
+    assert not deletes_in_reverse(held)
+    held["spec"]["strategy"]["deletionOrder"] = "Reverse"
+    assert deletes_in_reverse(held)
+    held["spec"]["strategy"]["type"] = "AllAtOnce"
+    assert not deletes_in_reverse(held)
+    held["spec"]["strategy"]["deletionOrder"] = "Sideways"
+    with pytest.raises(InvalidSpecError, match="deletionOrder 'Sideways' is neither AllAtOnce nor Reverse"):
+        deletes_in_reverse(held)
