@@ -28,13 +28,16 @@ def fetch(self: EngineTask, application: str) -> str:
     from workers.runtime import engine
 
     begun = time.monotonic()
-    said = self.step(FETCH, SOURCE, application, lambda engine, lock: engine.fetch(application, lock))
-    if not engine().follow:
-        return said
-    if time.monotonic() - begun > FOLLOW_SECONDS:
-        self.leave(DIFF, application)
-        return said
-    return self.step(DIFF, CLUSTER, application, lambda engine, lock: engine.compare(application, lock), queued=False)
+    with engine().refs.telling():
+        said = self.step(FETCH, SOURCE, application, lambda engine, lock: engine.fetch(application, lock))
+        if not engine().follow:
+            return said
+        if time.monotonic() - begun > FOLLOW_SECONDS:
+            self.leave(DIFF, application)
+            return said
+        return self.step(
+            DIFF, CLUSTER, application, lambda engine, lock: engine.compare(application, lock), queued=False
+        )
 
 
 @app.task(name="gitops.diff", bind=True, base=EngineTask)

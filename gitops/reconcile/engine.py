@@ -106,10 +106,12 @@ class Engine:
     # --- the steps ---
 
     def fetch(self, app_id: str, lock: Lock) -> None:
-        """Desired state: resolve, render what changed, publish what follows."""
+        """Desired state: resolve, render what changed. `follow` says whether the comparison is to follow.
+
+        What it finds new in a repository is told to others at the end of the caller's `refs.telling()`.
+        """
         self.control.ask_again()
-        with self.refs.telling():
-            fetching.fetch(self, app_id)
+        fetching.fetch(self, app_id)
 
     def compare(self, app_id: str, lock: Lock) -> None:
         """Compare with the cluster, write the status, start what the policy asks for."""

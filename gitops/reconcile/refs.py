@@ -62,7 +62,7 @@ class RefsReader:
     def telling(self) -> Iterator[None]:
         """At the end, let everybody look who uses a repository in which a look found something new.
 
-        Who asked first for a commit is done with his own by then, and sees it first.
+        Who asked first for a commit is done with his own by then, its comparison and sync too, and sees it first.
         """
         try:
             yield
