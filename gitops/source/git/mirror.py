@@ -72,7 +72,8 @@ class Mirror:
             if is_sha(sha) and self.has(sha):
                 return sha, False
             self._prepare(sha)
-            found = self._commit(sha)
+            # Without a pin a commit is here only where everything was fetched, or an abbreviation is asked for.
+            found = self._commit(sha) if not is_sha(sha) or (self.git_dir / "refs" / "all").exists() else ""
             fetched = not found
             if not found:
                 with self._connect() as session:

@@ -1,0 +1,88 @@
+"""A comparison follows a fetch until one has come to its end, however often the worker dies in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gitops.cluster import ClusterClient
+from gitops.model.objects import Manifest
+from gitops.reconcile import Engine
+from gitops.settings import Settings
+from gitops.state import State
+from gitops.state.locks import CLUSTER, SOURCE, Lock
+from gitops.state.queue import DIFF, FETCH
+from testbed.controlplane import ControlPlane
+from testbed.gitrepo import GitRepo
+from testbed.gitserver import GitServer
+
+SETTINGS = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {colour: blue}\n"
+
+
+class Steps:
+    """The steps of a task, made by hand in this process."""
+
+    def __init__(self, engine: Engine, app: str) -> None:
+        self.engine, self.app = engine, app
+
+    def fetch(self) -> bool:
+        """Whether a comparison is to follow."""
+        self._under(SOURCE, FETCH, self.engine.fetch)
+        return self.engine.follow
+
+    def compare(self) -> None:
+        self._under(CLUSTER, DIFF, self.engine.compare)
+
+    def _under(self, lane: str, task: str, step: Callable[[str, Lock], None]) -> None:
+        self.engine.follow = False
+        lock = self.engine.state.locks.acquire(lane, self.app, worker="here", message_id=task, task=task)
+        assert lock
+        step(self.app, lock)
+        self.engine.state.locks.release(lock)
+
+
+@pytest.fixture
+def repo(git_server: GitServer, namespace: str) -> GitRepo:
+    made = git_server.create(f"followed/{namespace}")
+    made.publish({"app/settings.yaml": SETTINGS}, "first")
+    return made
+
+
+@pytest.fixture
+def steps(
+    prepared: ClusterClient, control_plane: ControlPlane, redis_url: str, repo: GitRepo, namespace: str, tmp_path: Path
+) -> Iterator[Steps]:
+    source = {"repoURL": repo.http_url, "path": "app", "targetRevision": "main"}
+    spec = {"project": "default", "source": source, "destination": {"name": "in-cluster", "namespace": namespace}}
+    meta = {"name": "followed", "namespace": namespace}
+    obj = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": meta, "spec": spec}
+    prepared.apply(Manifest.of(obj))
+    options: dict[str, Any] = {"repo_protocols": "http", "kubeconfig": control_plane.kubeconfig, "poll_interval": 0.01}
+    settings = Settings(redis_url=redis_url, seal_key="of the test", namespace=namespace, data_dir=tmp_path, **options)
+    engine = Engine.build(settings, State(settings), lambda *_, **__: None)
+    engine.renderer.start()
+    try:
+        yield Steps(engine, f"{namespace}/followed")
+    finally:
+        engine.renderer.close()
+
+
+def test_until_it_has_been_compared(steps: Steps) -> None:
+    assert steps.fetch()
+    assert steps.fetch(), "a worker that dies after its fetch leaves the comparison to the next"
+    steps.compare()
+    assert not steps.fetch()
+
+
+def test_until_a_revision_that_changes_no_object_is_in_the_status(steps: Steps, repo: GitRepo) -> None:
+    steps.fetch()
+    steps.compare()
+    sha = repo.publish({"README.md": "nothing of the application"}, "second")
+    assert steps.fetch()
+    assert steps.fetch()
+    steps.compare()
+    assert steps.engine.application(steps.app)["status"]["sync"]["revision"] == sha
+    assert not steps.fetch()
