@@ -107,11 +107,11 @@ def _readable(engine: Engine, app_id: str, obj: Object) -> Application | None:
 
 
 def look(
-    engine: Engine, app: Application, desired: DesiredState, fresh: Mapping[ObjectKey, Object] | None = None
+    engine: Engine, app: Application, desired: DesiredState, fresh: Mapping[ObjectKey, Object | None] | None = None
 ) -> Comparison | None:
     """Look at every object; None where the Artifact is gone from Redis and is being made again.
 
-    `fresh` are live objects that were had just now, by key.
+    `fresh` are live objects that were had just now, by key; None for one that is known not to be there.
     """
     config = engine.control.get()
     hard = app.annotations.get(REFRESH) == "hard"

@@ -137,8 +137,8 @@ class Looker:
     config: ControlConfig
     rules: IgnoreRules
     checks: LuaChecks
-    #: Live objects that were had just now (an operation's own writes): not read again.
-    fresh: Mapping[ObjectKey, Object] = field(default_factory=dict)
+    #: Live objects that were had just now (an operation's own writes), None for one that is not there: not read again.
+    fresh: Mapping[ObjectKey, Object | None] = field(default_factory=dict)
     #: The Application's compare options: ServerSideDiff=true, IncludeMutationWebhook=true (specs section 4).
     options: frozenset[str] = frozenset()
 

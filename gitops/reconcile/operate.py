@@ -16,18 +16,17 @@ from gitops.model.names import DELETION_APPROVED
 from gitops.model.objects import Object, ObjectKey, gvk_of
 from gitops.model.project import AppProject
 from gitops.model.tracking import owner
-from gitops.observe import logs, metrics, trace
+from gitops.observe import logs, trace
 from gitops.project import impersonated_user
 from gitops.reconcile import compare as comparing
-from gitops.reconcile import ending
-from gitops.reconcile import status as statuses
+from gitops.reconcile import ending, parking
 from gitops.reconcile.control import ControlConfig
 from gitops.reconcile.look import note_of
 from gitops.reconcile.planning import make_plan
 from gitops.reconcile.recording import RecordingClient
 from gitops.reconcile.refs import Waiting
 from gitops.reconcile.starting import begin, resume
-from gitops.state.live import Note
+from gitops.state.live import Note, Snapshot
 from gitops.state.locks import Lock
 from gitops.state.queue import APPLY, DIFF, FETCH, Rank
 from gitops.sync import ERROR, Again, Context, Done, OperationRecord, Outcome, Parked, advance
@@ -41,8 +40,6 @@ logger = logging.getLogger("gitops.apply")
 TURN_SECONDS = 2.0
 #: Requests in flight that one application may have of the limit that all share: a large one leaves some to the others.
 SHARE = 12
-#: Seconds after which a parked operation looks again by itself, should no event wake it.
-BACKSTOP_SECONDS = 120.0
 #: Seconds after which the clock wakes an operation that nobody goes on with, and one whose step failed.
 SAFETY_SECONDS, AGAIN_SECONDS = 60.0, 5.0
 #: A batch slower than this, in seconds for each request, asks for fewer requests in flight.
@@ -61,7 +58,7 @@ class Run:
     server: str
     client: RecordingClient
     artifact: Artifact
-    dirty: str
+    snapshot: Snapshot
 
 
 def operate(engine: Engine, app_id: str, lock: Lock) -> None:
@@ -139,7 +136,7 @@ def _go_on(
     run = _prepare(engine, app, record, lock)
     if run is None:
         return
-    dirty = comparison.snapshot.dirty if comparison else run.dirty
+    dirty = comparison.snapshot.dirty if comparison else run.snapshot.dirty
     outcome: Outcome = Again()
     deadline = time.monotonic() + TURN_SECONDS
     while isinstance(outcome, Again):
@@ -155,11 +152,13 @@ def _go_on(
         engine.state.operations.put(app.id, record.to_json())
         if time.monotonic() > deadline:
             break
-    newer = engine.state.live.settle(app.id, dirty, _notes(run))
+    shown = parking.look(engine, run, outcome) if isinstance(outcome, Parked) else None
+    notes = {**_notes(run), **(shown.view.notes if shown and shown.view else {})}
+    newer = engine.state.live.settle(app.id, dirty, notes)
     if isinstance(outcome, Done):
         ending.end(engine, app, record, run)
     elif isinstance(outcome, Parked):
-        _park(engine, run, outcome)
+        parking.park(engine, run, outcome, shown)
     if isinstance(outcome, Again):
         # Its turn is over, not its work: what people, pushes and drift ask of other applications comes first.
         engine.state.queue.want(APPLY, app.id, Rank.POLL)
@@ -190,7 +189,7 @@ def _prepare(engine: Engine, app: Application, record: OperationRecord, lock: Lo
         server=cluster.server,
         client=RecordingClient(client),
         artifact=artifact,
-        dirty=engine.state.live.snapshot(app.id).dirty,
+        snapshot=engine.state.live.snapshot(app.id),
     )
 
 
@@ -273,26 +272,6 @@ def _notes(run: Run) -> dict[ObjectKey, Note | None]:
         # What no manifest names by this key is a hook with a generated name.
         notes[key] = replace(note, hook=key not in manifests)
     return notes
-
-
-def _park(engine: Engine, run: Run, outcome: Parked) -> None:
-    """Wait for an event or a time; the status says once what is waited for."""
-    record = run.record
-    record.message = outcome.reason
-    engine.state.operations.put(run.app.id, record.to_json())
-    now = time.time()
-    engine.state.operations.park(run.app.id, min(outcome.until or now + BACKSTOP_SECONDS, now + BACKSTOP_SECONDS))
-    state = operation_state(run.app)
-    if (state.get("message"), state.get("phase")) != (record.message, record.phase):
-        status: Object = {"operationState": record.to_status()}
-        if record.retry_at is not None:
-            metrics.task_retried(APPLY)
-            present = run.app.status.get("conditions") or []
-            found = [("SyncError", record.message)]
-            status["conditions"] = statuses.conditions(present, found, owned=frozenset({"SyncError"}), only=True)
-        comparing.write_patch(engine, run.app, {"status": status})
-    engine.outcome = f"parked: {outcome.reason}"
-    logs.event(logger, f"parked: {outcome.reason}", app=run.app.id)
 
 
 def request(engine: Engine, app_id: str, *, by: str, waiter: str, **options: Any) -> None:

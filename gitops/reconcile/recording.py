@@ -1,4 +1,4 @@
-"""A cluster client that remembers what it wrote, so that nothing is read again that a write has just answered."""
+"""A cluster client that remembers what it wrote and read, so that nothing is read again that was just answered."""
 
 from __future__ import annotations
 
@@ -9,15 +9,24 @@ from gitops.model.objects import Manifest, Object, ObjectKey, key_of
 
 
 class RecordingClient:
-    """Passes everything on to `client`; `written` holds the objects as the server gave them back, by key."""
+    """Passes everything on to `client`; `written` holds the objects as the server gave them back, by key, and `seen`
+    those that were read since.
+    """
 
     def __init__(self, client: ClusterClient) -> None:
         self._client = client
         self.written: dict[ObjectKey, Object] = {}
+        self.seen: dict[ObjectKey, Object] = {}
         self.deleted: set[ObjectKey] = set()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
+
+    def get(self, key: ObjectKey, **options: Any) -> Object | None:
+        found = self._client.get(key, **options)
+        if found is not None and not options.get("metadata_only") and not options.get("cached"):
+            self.seen[key] = found
+        return found
 
     def apply(self, manifest: Manifest, **options: Any) -> Object:
         # The whole object comes back for the price of its metadata, and is what the comparison afterwards goes by.
@@ -35,6 +44,7 @@ class RecordingClient:
         gone = self._client.delete(key, **options)
         if not options.get("dry_run"):
             self.written.pop(key, None)
+            self.seen.pop(key, None)
             self.deleted.add(key)
         return gone
 
@@ -42,5 +52,6 @@ class RecordingClient:
         if not options.get("dry_run") and not options.get("metadata_only"):
             key = key_of(obj)
             self.written[key] = obj
+            self.seen.pop(key, None)
             self.deleted.discard(key)
         return obj

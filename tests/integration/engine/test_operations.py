@@ -176,3 +176,60 @@ def test_an_operation_that_only_the_cr_remembers_goes_on_at_its_revision(world: 
     app = world.becomes("forgotten")
     assert app["status"]["history"][0]["revision"] == sha
     assert world.live("ConfigMap", "forgotten", "newer")
+
+
+WAITS = """
+apiVersion: v1
+kind: Service
+metadata: {name: gate, annotations: {testbed.gitops/pending: "true"}}
+spec: {type: LoadBalancer, selector: {app: gate}, ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: second, annotations: {testbed.gitops/pending: "true"}}
+spec: {type: LoadBalancer, selector: {app: gate}, ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: behind, annotations: {argocd.argoproj.io/sync-wave: "1"}}
+"""
+
+
+def test_the_status_shows_how_the_objects_are_while_an_operation_waits(world: World) -> None:
+    world.application("shown", world.repo({"app/waits.yaml": WAITS}).http_url)
+
+    def rows() -> dict[str, tuple[str, str]]:
+        found = (world.app("shown").get("status") or {}).get("resources") or ()
+        return {row["name"]: (row["status"], row["health"]["status"] if "health" in row else "") for row in found}
+
+    progressing = ("Synced", "Progressing")
+    waiting = {"gate": progressing, "second": progressing, "behind": ("OutOfSync", "Missing")}
+    eventually(lambda: rows() == waiting, "the rows of the first wave", context=world.logs)
+    status = world.app("shown")["status"]
+    assert status["operationState"]["phase"] == "Running"
+    assert (status["sync"]["status"], status["health"]["status"]) == ("OutOfSync", "Progressing")
+    since = world.cluster.audit.mark()
+
+    # One of the two becomes healthy: the operation waits for the other one, and the status says so by one write.
+    address = {"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}}
+    world.client.merge_patch(ObjectKey("", "Service", "shown", "gate"), address, subresource="status")
+    eventually(lambda: rows() == {**waiting, "gate": ("Synced", "Healthy")}, "its health", context=world.logs)
+    assert world.app("shown")["status"]["operationState"]["phase"] == "Running"
+    assert len(written(world, "shown", since)) == 1
+
+    # What somebody changes meanwhile is told too, and what nobody waits for is not read.
+    second = ObjectKey("", "Service", "shown", "second")
+    world.client.merge_patch(second, {"spec": {"selector": {"app": "other"}}}, field_manager="a-person")
+    eventually(lambda: rows()["second"] == ("OutOfSync", "Progressing"), "the drift", context=world.logs)
+    read = [e["objectRef"]["name"] for e in world.cluster.audit.events(since, verb="get", resource="configmaps")]
+    assert "behind" not in read, "it is known not to be there"
+
+    world.client.merge_patch(second, address, subresource="status")
+    world.becomes("shown")
+    assert rows() == dict.fromkeys(("gate", "second"), ("Synced", "Healthy")) | {"behind": ("Synced", "")}
+
+
+def written(world: World, name: str, since: int) -> list[Object]:
+    """The writes of an Application since then."""
+    patches = world.cluster.audit.events(since, verb="patch", resource="applications")
+    return [event for event in patches if event["objectRef"].get("name") == name]
