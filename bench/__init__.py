@@ -1,6 +1,7 @@
 """Benchmarks: the whole engine against a real control plane, and the parts that have a limit of their own.
 
-    python -m bench [SCENARIO...]   the engine; APPS applications (default 500), figures go to bench/results.json
+    python -m bench [SCENARIO...]   the engine; APPS applications (default 500), workers of PROCESSES processes each
+                                    (default 1: the machine has two cores); figures go to bench/results.json
     python -m bench health          health checks alone
     python -m bench render          rendering alone
     python -m bench beat            a beat that schedules 10,000 applications: memory and CPU

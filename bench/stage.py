@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from collections.abc import Callable
@@ -112,6 +113,7 @@ class Stage(Closing):
         whole = {
             "GITOPS_REPO_PROTOCOLS": "https,ssh,http",
             "GITOPS_SEAL_KEY": self._seal_key,
+            "GITOPS_CONCURRENCY": os.environ.get("PROCESSES", "1"),
             **env,
         }
         self._say(f"starting beat and {workers} worker{'s' if workers > 1 else ''}")
