@@ -137,3 +137,23 @@ def test_an_object_in_a_wave_of_several_is_adopted_too(syncer, read_live: bool) 
     assert done.phase == "Succeeded"
     [container] = syncer.get("Deployment", "d", "apps")["spec"]["template"]["spec"]["containers"]
     assert [port["containerPort"] for port in container["ports"]] == [9090]
+
+
+@pytest.mark.parametrize("where", ["application", "object"])
+def test_server_side_apply_false_changes_nothing(syncer, where: str) -> None:
+    """All is applied server-side: the opt-out of Argo CD is accepted, and fields are neither lost nor doubled."""
+    applied_before(syncer, deployment(8080, OLD="1"), [])
+    wanted = deployment(9090, KEPT="1")
+    if where == "object":
+        wanted["metadata"]["annotations"] = {"argocd.argoproj.io/sync-options": "ServerSideApply=false"}
+    options = ["ServerSideApply=false"] if where == "application" else []
+
+    for _ in range(2):
+        assert syncer.sync(wanted, options=options).phase == "Succeeded"
+
+        live = syncer.get("Deployment", "d", "apps")
+        [container] = live["spec"]["template"]["spec"]["containers"]
+        assert [port["containerPort"] for port in container["ports"]] == [9090]
+        assert container["env"] == [{"name": "KEPT", "value": "1"}]
+        assert managers(live) == [("gitops-engine", "Apply")]
+        assert LAST_APPLIED not in live["metadata"]["annotations"]
