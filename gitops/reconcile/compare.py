@@ -61,7 +61,9 @@ def compare(engine: Engine, app_id: str, lock: Lock) -> None:
     if operated:
         # An operation makes its own comparison when it ends; one that is parked is woken by what it waits for.
         parked = engine.state.operations.is_parked(app_id)
-        if not parked:
+        flags = engine.state.apps.flags(app_id)
+        if not parked or flags.dirty != flags.seen:
+            # What has changed is not noted yet: who was to wake it has died before.
             engine.state.queue.want(APPLY, app_id, Rank.DRIFT)
         meta = obj["metadata"]
         if not parked or meta.get("deletionTimestamp") or REFRESH not in (meta.get("annotations") or {}):

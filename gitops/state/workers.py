@@ -7,7 +7,7 @@ from typing import cast
 import redis
 
 from gitops.state.keys import Keys
-from gitops.state.queue import Queue, Rank
+from gitops.state.queue import APPLY, Queue, Rank
 
 
 class Workers:
@@ -55,6 +55,9 @@ class Workers:
                 task, app = entry.decode().split("|", 1)
                 self._queue.want(task, app, Rank.DRIFT)
                 count += 1
+                if task != APPLY and self._redis.hexists(self._keys.app(app), "op"):
+                    # It went on with an operation too: what would have woken that one may be lost with the worker.
+                    self._queue.want(APPLY, app, Rank.DRIFT)
             self._redis.delete(running)
             self._redis.srem(self._keys.workers, worker)
         return count
