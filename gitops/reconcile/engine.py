@@ -181,6 +181,9 @@ class Engine:
     def validate(self, app: Application, project: AppProject, config: ControlConfig) -> None:
         """Raise InvalidSpecError or ProjectDenied before anything is read or written for the application."""
         clusters = self.clusters.update(self.control)
+        if clusters.broken:
+            # A Secret that is there and cannot be used says why, instead of "no such cluster".
+            clusters.find(app.spec.destination)
         validate_application(app, project, clusters.all(), control_namespace=self.settings.namespace)
 
     def desires(self, app: Application, project: AppProject, config: ControlConfig) -> Desires:

@@ -170,7 +170,8 @@ def writes(there: ControlPlane, since: int, namespace: str) -> list[Object]:
         ({"awsAuthConfig": {"clusterName": "x"}}, "awsAuthConfig is not supported; use execProviderConfig"),
         ({"execProviderConfig": {"command": "no-such-plugin"}}, "the exec plugin"),
         ({"tlsClientConfig": {"serverName": "elsewhere.example"}}, "certificate"),
-        ({"username": "ola", "password": "hunter2"}, "Unauthorized"),
+        ({"tlsClientConfig": {"insecure": True, "caData": "YQ=="}}, "tlsClientConfig has both insecure and caData"),
+        ({"username": "ola", "password": "hunter2"}, 'User "system:anonymous" cannot'),
     ],
 )
 def test_a_cluster_secret_that_cannot_be_used_is_one_sentence(
