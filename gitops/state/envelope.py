@@ -34,6 +34,16 @@ _STATIC: dict[str, Any] = {
 }
 
 
+def told_of(message: Mapping[str, Any]) -> tuple[str, str, str] | None:
+    """(task, application, message id) of a message as the broker carries it; None for one that is not ours."""
+    try:
+        headers = message["headers"]
+        ((app, *_), *_) = orjson.loads(base64.b64decode(message["body"]))
+        return headers["task"].removeprefix("gitops."), str(app), str(headers["id"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
 def envelope(task: str, app: str, message_id: str, queue: str, headers: Mapping[str, str] | None = None) -> bytes:
     """The message that runs `gitops.<task>(app)`.
 

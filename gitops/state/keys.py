@@ -61,6 +61,11 @@ class Keys:
         """List: a Celery queue (kombu's own name for it under our prefix)."""
         return f"{self.prefix}{name}"
 
+    @property
+    def taken(self) -> str:
+        """Hash: messages that workers have taken and not acknowledged (kombu's own name under our prefix)."""
+        return f"{self.prefix}unacked"
+
     def alive(self, worker: str) -> str:
         return f"{self.prefix}alive:{worker}"
 

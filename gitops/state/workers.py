@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import cast
 
+import orjson
 import redis
 
+from gitops.state.envelope import told_of
 from gitops.state.keys import Keys
-from gitops.state.queue import APPLY, Queue, Rank
+from gitops.state.queue import APPLY, GENERATE, TASKS, Queue, Rank
 
 
 class Workers:
@@ -41,11 +44,11 @@ class Workers:
         return [w for w in known if self._redis.exists(self._keys.alive(w))]
 
     def reap(self) -> int:
-        """Wish again for what workers that are gone had begun. Returns how many wishes.
+        """Wish again for what workers that are gone had begun or taken. Returns how many wishes.
 
         Their unacknowledged messages come again too, after the visibility timeout, and find nothing left to do.
         """
-        count = 0
+        count, gone = 0, False
         for raw in cast(set[bytes], self._redis.smembers(self._keys.workers)):
             worker = raw.decode()
             if self._redis.exists(self._keys.alive(worker)):
@@ -60,4 +63,26 @@ class Workers:
                     self._queue.want(APPLY, app, Rank.DRIFT)
             self._redis.delete(running)
             self._redis.srem(self._keys.workers, worker)
+            gone = True
+        return count + (self._free_taken() if gone else 0)
+
+    def _free_taken(self) -> int:
+        """Wish again for what was taken and not begun, by whomever: a living worker's runs once more and finds it done.
+
+        Nothing tells whose they are, and each stands in the way of all wishes for its task and application.
+        """
+        count = 0
+        for task, app, message_id in self._taken():
+            if task in (*TASKS, GENERATE) and self._queue.begin(task, app, message_id):
+                self._queue.want(task, app, Rank.DRIFT)
+                count += 1
         return count
+
+    def _taken(self) -> Iterator[tuple[str, str, str]]:
+        for raw in cast(list[bytes], self._redis.hvals(self._keys.taken)):
+            try:
+                message = orjson.loads(raw)[0]
+            except (ValueError, LookupError, TypeError):
+                continue
+            if told := told_of(message):
+                yield told

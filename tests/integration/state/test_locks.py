@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from kombu import Connection
 
 from gitops.errors import LockLost
+from gitops.settings import Settings
 from gitops.state import State
+from gitops.state.envelope import envelope, told_of
 from gitops.state.locks import CLUSTER, SOURCE, Lock
-from gitops.state.queue import APPLY, DIFF
+from gitops.state.queue import APPLY, DIFF, FETCH, Rank
 
 Waiting = Callable[[str], list[dict[str, str]]]
 
@@ -76,3 +79,26 @@ def test_what_a_dead_worker_had_begun_is_wished_for_again(state: State, waiting:
     assert state.workers.reap() == 1
     assert [m["app"] for m in waiting("apply-urgent")] == ["argocd/a"]
     assert state.workers.reap() == 0
+
+
+def test_what_a_dead_worker_had_taken_and_not_begun_is_wished_for_again(redis_url: str, waiting: Waiting) -> None:
+    """The message itself comes back after the visibility timeout only, and till then it would take in every wish."""
+    state = State(Settings(redis_url=redis_url, seal_key="of the test"), envelope)
+    broker = Connection(redis_url, transport_options={"global_keyprefix": state.keys.prefix, "priority_steps": [0]})
+    state.workers.say_alive("w1")
+    state.workers.say_alive("w2")
+    state.queue.want(FETCH, "argocd/a", Rank.DRIFT)
+    with broker as connection:
+        taken = connection.default_channel.basic_get("fetch-urgent")
+        assert taken
+        assert not state.queue.want(FETCH, "argocd/a", Rank.DRIFT)
+        assert state.workers.reap() == 0, "nobody has died: its worker will begin it"
+        state.workers.leave("w1")
+        assert state.workers.reap() == 1
+        (again,) = (told_of(message) for message in waiting("fetch-urgent"))
+        assert again
+        assert again[:2] == ("fetch", "argocd/a")
+        assert again[2] != taken.headers["id"]
+        state.workers.leave("w2")
+        assert state.workers.reap() == 0, "it has been wished for once"
+        connection.default_channel.basic_ack(taken.delivery_tag)
