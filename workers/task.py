@@ -76,9 +76,10 @@ class EngineTask(Task):
             metrics.task_started(task, headers.get("enqueued_at"), redelivered=redelivered, task=task)
         me, message_id = owner(request.hostname), str(request.id)
         eng = engine()
+        cause = headers if queued else eng.cause
         state = eng.state
         eng.outcome, eng.follow = "", False
-        with logs.context(app=app_id, task_id=message_id), trace.span(task, headers, app=app_id, task_id=message_id):
+        with logs.context(app=app_id, task_id=message_id), trace.span(task, cause, app=app_id, task_id=message_id):
             if queued:
                 state.queue.begin(task, app_id, message_id)
             lock = state.locks.acquire(lane, app_id, worker=me, message_id=message_id, task=task)
@@ -96,6 +97,7 @@ class EngineTask(Task):
                 # What follows is begun under the same id: so a worker that dies in between leaves a trace of it.
                 if not eng.follow:
                     state.workers.ended(me, message_id)
+                eng.cause = trace.inject()
                 probe.mark(eng.settings.data_dir, "worker-task")
                 seconds = time.monotonic() - begun
                 metrics.task_finished(task, ended.outcome, ended.reason, seconds)

@@ -45,6 +45,8 @@ class Comparison:
     artifact: Artifact | None = None
     view: View | None = None
     findings: statuses.Findings | None = None
+    #: The operation that has just ended; None: the one that the status tells of.
+    operation: Object | None = None
 
     @property
     def key(self) -> ObjectKey:
@@ -109,16 +111,21 @@ def _readable(engine: Engine, app_id: str, obj: Object) -> Application | None:
 
 
 def look(
-    engine: Engine, app: Application, desired: DesiredState, fresh: Mapping[ObjectKey, Object | None] | None = None
+    engine: Engine,
+    app: Application,
+    desired: DesiredState,
+    fresh: Mapping[ObjectKey, Object | None] | None = None,
+    operation: Object | None = None,
 ) -> Comparison | None:
     """Look at every object; None where the Artifact is gone from Redis and is being made again.
 
-    `fresh` are live objects that were had just now, by key; None for one that is known not to be there.
+    `fresh` are live objects that were had just now, by key; None for one that is known not to be there. `operation` is
+    the state of one that has just ended, which the status does not tell of yet.
     """
     config = engine.control.get()
     hard = app.annotations.get(REFRESH) == "hard"
     snapshot = engine.state.live.snapshot(app.id)
-    comparison = Comparison(app, config, desired, snapshot)
+    comparison = Comparison(app, config, desired, snapshot, operation=operation)
     if desired.error and not desired.artifact:
         comparison.findings = _failed(comparison, [desired.error])
         return comparison
@@ -157,7 +164,7 @@ def summarise(comparison: Comparison) -> statuses.Findings:
     assert view is not None
     assert artifact is not None
     conditions = list(desired.warnings) + view.conditions
-    sync = application_sync_status(view.results, namespace_changed=_namespace_changed(comparison.app))
+    sync = application_sync_status(view.results, namespace_changed=_namespace_changed(comparison))
     if desired.error:
         conditions.append(desired.error)
         sync = UNKNOWN
@@ -174,9 +181,11 @@ def summarise(comparison: Comparison) -> statuses.Findings:
     )
 
 
-def _namespace_changed(app: Application) -> bool:
+def _namespace_changed(comparison: Comparison) -> bool:
     """Whether managedNamespaceMetadata says something else than at the last operation (specs section 1)."""
-    wanted, result = app.spec.sync_policy.managed_namespace_metadata, operation_state(app).get("syncResult")
+    app = comparison.app
+    wanted = app.spec.sync_policy.managed_namespace_metadata
+    result = (comparison.operation or operation_state(app)).get("syncResult")
     if wanted is None or not result or app.spec.sync_policy.option("CreateNamespace") != "true":
         return False
     return NamespaceMetadata.model_validate(result.get("managedNamespaceMetadata") or {}) != wanted

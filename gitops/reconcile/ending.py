@@ -34,7 +34,7 @@ def end(engine: Engine, app: Application, record: OperationRecord, run: Run | No
     history = append_history(app, record)
     if history is not None:
         fields["history"] = history
-    comparison = _compare(engine, app, run)
+    comparison = _compare(engine, app, run, fields["operationState"])
     metadata = _finalizers(app, run)
     if comparison and comparison.findings:
         _sync_error(comparison, record)
@@ -58,13 +58,15 @@ def _finalizers(app: Application, run: Run | None) -> Object | None:
     return {"finalizers": [*app.finalizers, *missing]} if missing else None
 
 
-def _compare(engine: Engine, app: Application, run: Run | None) -> comparing.Comparison | None:
+def _compare(
+    engine: Engine, app: Application, run: Run | None, operation: dict[str, Any]
+) -> comparing.Comparison | None:
     """Look again: what the operation wrote is known, only the rest is read."""
     desired = engine.state.apps.desired(app.id)
     if desired is None or run is None:
         return None
     try:
-        return comparing.look(engine, app, desired, fresh=run.client.written)
+        return comparing.look(engine, app, desired, fresh=run.client.written, operation=operation)
     except GitOpsError as error:
         logs.event(logger, f"cannot compare after the operation: {error}", logging.WARNING, app=app.id)
         return None

@@ -65,6 +65,8 @@ class Engine:
     outcome: str = ""
     #: Whether the comparison is to follow the fetch that this step was.
     follow: bool = False
+    #: The headers that carry this step's trace to what follows it.
+    cause: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def build(
