@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from gitops.settings import Settings
+from gitops.state.queue import QUEUES
 
 ROOT = Path(__file__).parents[3]
 
@@ -98,6 +99,17 @@ def test_one_pool_for_each_queue(render):
         (deployment,) = of(objects, "Deployment", f"worker-{name}")
         assert f"--queues={name},{name}-urgent" in deployment["spec"]["template"]["spec"]["containers"][0]["args"]
         assert of(objects, "PodDisruptionBudget", f"worker-{name}")
+
+
+def test_a_pool_serves_its_queues_in_the_order_given_which_by_default_is_by_urgency(defaults):
+    ((_, worker),) = [(name, c) for name, c in containers(defaults) if name.endswith("worker-default")]
+    (queues,) = [word for word in worker["args"] if word.startswith("--queues=")]
+    assert queues.removeprefix("--queues=").split(",") == list(QUEUES)
+
+
+def test_beats_may_share_what_they_follow(render):
+    (beat,) = [c for name, c in containers(render({"beat": {"watchShards": 3}})) if name.endswith("-beat")]
+    assert {"name": "GITOPS_WATCH_SHARDS", "value": "3"} in beat["env"]
 
 
 @pytest.mark.parametrize("level", ["cluster-admin", "namespaced", "impersonation"])
