@@ -12,6 +12,7 @@ from gitops.errors import GitOpsError
 from gitops.observe import multiprocess
 from gitops.settings import settings
 from gitops.state import State
+from gitops.state.queue import GENERATE, TASKS
 
 logger = logging.getLogger("gitops.worker")
 
@@ -72,7 +73,8 @@ def _preload() -> None:
 
 def _serve() -> None:
     from gitops.observe import serve
-    from gitops.observe.metrics import build_info
+    from gitops.observe.metrics import build_info, from_zero
 
     build_info("worker")
+    from_zero((*TASKS, GENERATE))
     serve(settings().metrics_port, settings().metrics_host)

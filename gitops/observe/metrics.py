@@ -7,6 +7,7 @@ begin with `gitops_`. Every label has a bounded set of values: what comes from o
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from functools import cache
 from typing import Literal
 
@@ -133,6 +134,15 @@ def task_finished(task: str, outcome: Outcome, reason: str, seconds: float) -> N
     _TASK_SECONDS.labels(task, outcome).observe(seconds)
     if outcome == "failed":
         _TASK_FAILURES.labels(task, _reasons(reason or "unknown")).inc()
+
+
+def from_zero(tasks: Iterable[str]) -> None:
+    """Show the counts of killed and replaced processes before there is one: a first sample is no increase to PromQL."""
+    for task in tasks:
+        for reason in ("TimeLimitExceeded", "WorkerLostError"):
+            _TASK_FAILURES.labels(task, reason)
+    for reason in ("memory", "tasks", "lost", "time"):
+        _RECYCLES.labels(reason)
 
 
 def task_killed(task: str, reason: Literal["TimeLimitExceeded", "WorkerLostError"]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from gitops.errors import GitOpsError
 from gitops.model.application import Application, repository_urls
 from gitops.model.names import REFRESH, SKIP_RECONCILE
+from gitops.model.objects import Object, annotations_of
 from gitops.observe import logs
 from gitops.reconcile.refs import Waiting
 from gitops.reconcile.sources import failure
@@ -59,7 +60,7 @@ def fetch(engine: Engine, app_id: str) -> None:
     # What failed waits for the next commit of its repositories all the same.
     urls = {t.url for t in outcome.tracked} | (repository_urls(obj) if outcome.error else set())
     engine.state.apps.link(app_id, urls, {t.url for t in former.tracked} if former else ())
-    _next(engine, app_id, obj.get("operation"), outcome)
+    _next(engine, app_id, obj, outcome)
 
 
 def _desired(engine: Engine, app: Application, former: DesiredState | None) -> DesiredState:
@@ -72,11 +73,12 @@ def _desired(engine: Engine, app: Application, former: DesiredState | None) -> D
     return desires.make(app, project, config, engine.target(app, config), sources, former, hard=hard)
 
 
-def _next(engine: Engine, app_id: str, operation: object, outcome: DesiredState) -> None:
+def _next(engine: Engine, app_id: str, obj: Object, outcome: DesiredState) -> None:
     """Let the comparison follow if it could see a change, or wish for the operation that a person asked for."""
-    if operation:
+    if obj.get("operation"):
         engine.state.queue.want(APPLY, app_id, Rank.PERSON)
         return
     flags = engine.state.apps.flags(app_id)
     settled = flags.done == flags.spec == outcome.spec and flags.dirty == flags.seen and flags.full > time.time()
-    engine.follow = not settled or flags.told != outcome.told
+    # A refresh that is asked for while another one ends looks like that one: the comparison takes it away.
+    engine.follow = not settled or flags.told != outcome.told or REFRESH in annotations_of(obj)

@@ -1,11 +1,13 @@
 """The alerts on what a run's own processes show: quiet while all is well, firing for each fault, clear after it.
 
 Faults are real and short; each look at /metrics is held for as long as the rules want to see it (testbed.recording).
-Recorded series alone show what takes long to come about: GitOpsTasksKilled, GitOpsMemoryRecycles, GitOpsRedisEvicting.
 """
 
 from __future__ import annotations
 
+import os
+import signal
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,8 @@ data:
   subscriptions: "[{recipients: [nobody], triggers: [on-created]}]"
 """
 MANY = 60
+#: Less than a process of a worker has after any task, and with half as much again enough to do one.
+SMALL_KIB = 72_000
 
 
 def named(text, namespace):
@@ -96,8 +100,8 @@ class Run:
     def stop(self, name: str) -> None:
         self.release.pods.terminate(self.parts.pop(name))
 
-    def start(self, name: str) -> None:
-        self.parts[name] = self.release.start(name)
+    def start(self, name: str, env: dict[str, str] | None = None) -> None:
+        self.parts[name] = self.release.start(name, env)
 
     def refresh(self, name: str) -> None:
         key = ObjectKey("argoproj.io", "Application", self.release.namespace, name)
@@ -149,6 +153,61 @@ def many_messages(run: Run) -> None:
     run.wait(51, "workqueue_depth", '"fetch')
 
 
+def children(pod) -> list[int]:
+    """The processes of a worker that do its tasks."""
+    mark, mine = f"GITOPS_DATA_DIR={pod.env['GITOPS_DATA_DIR']}".encode(), {}
+    for found in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if mark in (found / "environ").read_bytes() and b"workers\0worker" in (found / "cmdline").read_bytes():
+                mine[int(found.name)] = int((found / "stat").read_text().rsplit(")", 1)[1].split()[1])
+    return [pid for pid, parent in mine.items() if parent in mine]
+
+
+def killed_tasks(run: Run) -> list[str]:
+    """What the kernel does to processes that take the node's memory; the Applications whose fetches were killed."""
+    names = [f"killed-{number}" for number in range(1, 4)]
+    for count, name in enumerate(names, 1):
+        url = run.git.create(f"alerts-{name}").http_url
+        run.git.hang(f"alerts-{name}")
+        run.release.application(name, url, TARGET, syncPolicy={})
+
+        def begun(name: str = name) -> bool:
+            running = [run.admin.hvals(key) for key in run.admin.scan_iter("*running:*")]
+            return any(entry.endswith(f"/{name}".encode()) for entries in running for entry in entries)
+
+        eventually(begun, f"the fetch of {name}", 60, run.release.pods.logs)
+        for pid in children(run.parts["worker-default"]):
+            os.kill(pid, signal.SIGKILL)
+        run.wait(count, "gitops_task_failures_total", "WorkerLostError")
+    return names
+
+
+def outgrown_processes(run: Run) -> None:
+    """A worker whose processes are all larger than their limit says."""
+    run.stop("worker-default")
+    run.start("worker-default", {"GITOPS_CHILD_MEMORY_LIMIT_KIB": str(SMALL_KIB)})
+    run.look("small", minutes=1)
+
+    def outgrown() -> bool:
+        run.refresh("calm")
+        return run.value("gitops_worker_child_recycles_total", "memory") > 12
+
+    eventually(outgrown, "replaced processes", 60, run.release.pods.logs)
+
+
+def evicted_keys(run: Run) -> None:
+    """Redis may throw away what has an end, and has to; what dies soonest goes first, which is what nobody misses."""
+    run.admin.config_set("maxmemory-policy", "volatile-ttl")
+    run.admin.config_set("maxmemory", run.admin.info("memory")["used_memory"] + (1 << 20))
+    before = run.admin.info("stats")["evicted_keys"]
+    for number in range(100):
+        run.admin.set(f"nobody-misses-{number}", b"x" * 100_000, ex=5)
+    assert run.admin.info("stats")["evicted_keys"] > before
+    run.admin.config_set("maxmemory", 0)
+    run.admin.config_set("maxmemory-policy", "noeviction")
+    run.wait(1, "gitops_redis_evicted_keys_total")
+
+
 @pytest.fixture(scope="module")
 def firing(install, chart_git, chart_cluster):
     """Which alerts fire at the end of each look."""
@@ -191,6 +250,23 @@ def firing(install, chart_git, chart_cluster):
     eventually(lambda: run.value("gitops_redis_up") == run.value("gitops_leader") == 1, "Redis again")
     run.look("redis again")
 
+    killed = killed_tasks(run)
+    run.look("killed")
+    for name in killed:
+        run.git.heal(f"alerts-{name}")
+    run.delete(*killed)
+    run.look("killed no more")
+
+    outgrown_processes(run)
+    run.look("outgrown")
+    run.stop("worker-default")
+    run.start("worker-default")
+    run.look("large enough")
+
+    evicted_keys(run)
+    run.look("evicting")
+    run.look("evicting no more")
+
     run.stop("beat")
     run.look("no beat")
     run.start("beat")
@@ -208,6 +284,9 @@ def firing(install, chart_git, chart_cluster):
         ("nobody works", {"GitOpsNoWorker", "GitOpsQueueDeep", "GitOpsQueueVeryDeep", "GitOpsOldestMessage"}),
         ("no cluster", {"GitOpsClusterUnreachable"}),
         ("no redis", {"GitOpsRedisUnreachable"}),
+        ("killed", {"GitOpsTasksKilled"}),
+        ("outgrown", {"GitOpsMemoryRecycles"}),
+        ("evicting", {"GitOpsRedisEvicting"}),
         ("no beat", {"GitOpsNoLeader", "GitOpsMetricsAbsent"}),
     ],
 )
@@ -218,7 +297,17 @@ def test_a_fault_makes_its_alerts_fire(firing, fault, alerts):
 
 @pytest.mark.parametrize(
     "look",
-    ["calm", "applications again", "somebody works", "cluster again", "redis again", "beat again"],
+    [
+        "calm",
+        "applications again",
+        "somebody works",
+        "cluster again",
+        "redis again",
+        "killed no more",
+        "large enough",
+        "evicting no more",
+        "beat again",
+    ],
 )
 def test_without_a_fault_all_is_quiet(firing, look):
     _, still = firing

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gitops.cluster import ClusterClient
-from gitops.model.objects import Manifest
+from gitops.model.objects import Manifest, ObjectKey
 from gitops.reconcile import Engine
 from gitops.settings import Settings
 from gitops.state import State
@@ -86,3 +86,15 @@ def test_until_a_revision_that_changes_no_object_is_in_the_status(steps: Steps, 
     steps.compare()
     assert steps.engine.application(steps.app)["status"]["sync"]["revision"] == sha
     assert not steps.fetch()
+
+
+def test_a_refresh_that_is_asked_for_while_another_one_ends_is_taken_away(
+    steps: Steps, prepared: ClusterClient
+) -> None:
+    key = ObjectKey("argoproj.io", "Application", *steps.app.split("/"))
+    asked = {"metadata": {"annotations": {"argocd.argoproj.io/refresh": "normal"}}}
+    for _ in range(2):
+        steps.engine.state.apps.put(steps.app, prepared.merge_patch(key, asked))
+        assert steps.fetch()
+        steps.compare()
+        assert "annotations" not in (prepared.get(key) or {})["metadata"]
