@@ -36,6 +36,8 @@ class AppSummary:
     health_since: float = 0.0
     #: The newest error condition, or the failed operation's message; empty when all is well.
     error: str = ""
+    #: Orphaned resources that its project warns of; None: it warns of none.
+    orphans: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,18 @@ def summary(obj: Object) -> AppSummary:
         revision=sync.get("revision") or ",".join(sync.get("revisions") or []),
         reconciled_at=_seconds(status.get("reconciledAt")),
         health_since=_seconds(health.get("lastTransitionTime")),
+        orphans=_orphans(status.get("conditions") or []),
         error=(errors or [str(state.get("message") or "") if failed else ""])[-1][:300],
     )
+
+
+def _orphans(conditions: Iterable[Object]) -> int | None:
+    """The number in the OrphanedResourceWarning, "Application has N orphaned resources…"."""
+    for condition in conditions:
+        words = str(condition.get("message")).split(" ", 3)
+        if condition.get("type") == "OrphanedResourceWarning" and len(words) > 2 and words[2].isdigit():
+            return int(words[2])
+    return None
 
 
 def _seconds(text: str | None) -> float:
@@ -87,7 +99,7 @@ def _seconds(text: str | None) -> float:
 
 
 class AppCollector(Collector):
-    """`argocd_app_info` and the counts by state."""
+    """`argocd_app_info`, orphaned resources and the counts by state."""
 
     def __init__(self, applications: Callable[[], Iterable[AppSummary]], *, limit: int = 20_000) -> None:
         """`applications` gives the cached summaries and must be fast; beyond `limit` only the counts are shown."""
@@ -112,9 +124,16 @@ class AppCollector(Collector):
                 "operation",
             ],
         )
+        orphans = GaugeMetricFamily(
+            "argocd_app_orphaned_resources_count",
+            "Orphaned resources in an application's namespace, where its project warns of them.",
+            labels=["namespace", "name", "project"],
+        )
         states: Counter[tuple[str, str]] = Counter()
         for count, app in enumerate(self._applications()):
             states[app.sync_status or "Unknown", app.health_status or "Unknown"] += 1
+            if app.orphans is not None and count < self._limit:
+                orphans.add_metric([app.namespace, app.name, app.project], app.orphans)
             if count < self._limit:
                 info.add_metric(
                     [
@@ -136,7 +155,7 @@ class AppCollector(Collector):
         )
         for (sync, health), number in sorted(states.items()):
             counts.add_metric([sync, health], number)
-        return [info, counts]
+        return [info, orphans, counts]
 
 
 class ClusterCollector(Collector):

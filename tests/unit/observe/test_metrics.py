@@ -23,6 +23,7 @@ from gitops.observe import (
     multiprocess,
     serve,
 )
+from gitops.observe.applications import summary
 from gitops.observe.requests import resource_of
 from gitops.settings import Settings
 from gitops.state import State
@@ -119,6 +120,17 @@ def test_application_info_has_argo_cds_labels_and_ends_with_the_application():
     ) in text
     apps.clear()
     assert 'name="shop"' not in generate_latest(registry).decode()
+
+
+def test_orphaned_resources_are_counted_where_the_project_warns_of_them():
+    text = "Application has 12 orphaned resources: ConfigMap old and 11 more"
+    warned = {"type": "OrphanedResourceWarning", "message": text}
+    obj = {"metadata": {"namespace": "argocd", "name": "shop"}, "spec": {"project": "p"}}
+    quiet, told = summary(obj), summary({**obj, "status": {"conditions": [warned]}})
+    found = samples(AppCollector(lambda: [quiet, told]))
+    assert {key: value for key, value in found.items() if "orphaned" in key[0]} == {
+        ("argocd_app_orphaned_resources_count", "argocd", "p", "shop"): 12
+    }
 
 
 def test_beyond_its_limit_applications_are_only_counted():
