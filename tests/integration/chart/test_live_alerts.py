@@ -84,6 +84,11 @@ class Run:
         """Keep what all parts show now; it stands for so many minutes."""
         self.recording.take(name, self.urls, minutes)
 
+    def quiet(self, name: str) -> None:
+        """Look once nothing waits: an age that a look catches grows for as long as it is held."""
+        eventually(lambda: self.value("workqueue_depth") == 0, "empty queues", 60, self.release.pods.logs)
+        self.look(name)
+
     @property
     def urls(self) -> dict[str, str]:
         return {pod.name: pod.url("/metrics") for pod in self.parts.values()}
@@ -225,14 +230,13 @@ def firing(install, chart_git, chart_cluster):
     run.admin.config_set("maxmemory", 0)
 
     run.delete("degraded", "waiting", "refused", "unread")
-    run.look("applications again")
+    run.quiet("applications again")
 
     many_messages(run)
     run.look("nobody works")
     run.start("worker-default")
     run.delete(*(f"many-{number}" for number in range(MANY)))
-    eventually(lambda: run.value("workqueue_depth") == 0, "empty queues", 60, run.release.pods.logs)
-    run.look("somebody works")
+    run.quiet("somebody works")
 
     chart_cluster.stop_apiserver()
     try:
@@ -241,38 +245,38 @@ def firing(install, chart_git, chart_cluster):
     finally:
         chart_cluster.start_apiserver()
     eventually(lambda: run.value("argocd_cluster_connection_status") == 1, "the cluster again")
-    run.look("cluster again")
+    run.quiet("cluster again")
 
     run.release.redis.pause()
     eventually(lambda: run.value("gitops_redis_up") == 0, "the loss of Redis")
     run.look("no redis")
     run.release.redis.resume()
     eventually(lambda: run.value("gitops_redis_up") == run.value("gitops_leader") == 1, "Redis again")
-    run.look("redis again")
+    run.quiet("redis again")
 
     killed = killed_tasks(run)
     run.look("killed")
     for name in killed:
         run.git.heal(f"alerts-{name}")
     run.delete(*killed)
-    run.look("killed no more")
+    run.quiet("killed no more")
 
     outgrown_processes(run)
     run.look("outgrown")
     run.stop("worker-default")
     run.start("worker-default")
-    run.look("large enough")
+    run.quiet("large enough")
 
     evicted_keys(run)
     run.look("evicting")
-    run.look("evicting no more")
+    run.quiet("evicting no more")
 
     run.stop("beat")
     run.look("no beat")
     run.start("beat")
     eventually(lambda: run.value("gitops_leader") == 1, "a leader again")
     eventually(lambda: run.value("argocd_app_info") == 1, "the Applications")
-    run.look("beat again")
+    run.quiet("beat again")
     return run.recording.firing(promtool)
 
 
