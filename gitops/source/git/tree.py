@@ -52,6 +52,16 @@ class Tree:
         below = ["--", path] if path else []
         return self._list(["-r", "-l", self.sha, *below])
 
+    def is_within(self, files: int, size: int) -> bool:
+        """Whether the commit is known to hold no more than so many files and bytes, and no submodule."""
+        items = whole.below("") if (whole := self._whole()) else None
+        return (
+            items is not None
+            and len(items) <= files
+            and sum(item.size for item in items) <= size
+            and all(item.mode != MODULE for item in items)
+        )
+
     def items(self, paths: Sequence[str]) -> dict[str, Item]:
         """The entry of each path that has one; symlinks and submodules are not followed."""
         if whole := self._whole():

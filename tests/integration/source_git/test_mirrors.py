@@ -13,6 +13,7 @@ import pytest
 from gitops.errors import ProjectDenied, RepositoryError, RevisionError, SourceError
 from gitops.source.access import Bounds
 from gitops.source.git import Refs
+from gitops.source.git.command import Runner
 from gitops.source.git.tree import PathNotFound
 from testbed.gitrepo import git
 
@@ -115,6 +116,46 @@ def test_sha_that_is_not_there(make, plain):
         make().ensure(plain.http_url, "f" * 40)
     with pytest.raises(RevisionError):
         make().ensure(plain.http_url, "fffffff")
+
+
+def _many(count: int) -> dict[str, str]:
+    return {f"apps/{number:03}/{name}.yaml": f"{number}" for number in range(count) for name in ("a", "b")}
+
+
+def _on_disk(tree, name: str) -> bool:
+    return (tree.root / "apps" / name / "b.yaml").exists()
+
+
+def test_what_is_asked_for_path_by_path_comes_whole_once_that_is_less_work(make, plain, monkeypatch):
+    sha = plain.publish(_many(300))
+    mirrors, asked = make(), []
+    stream = Runner.stream
+    monkeypatch.setattr(Runner, "stream", lambda *args, **kwargs: asked.append(args[1]) or stream(*args, **kwargs))
+    with mirrors.checkout(plain.http_url, sha) as tree:
+        for number in range(300):
+            tree.need(f"apps/{number:03}")
+            assert _on_disk(tree, f"{number:03}")
+            # 600 files are as much as six paths: a few applications never pay for the rest.
+            assert _on_disk(tree, "299") == (number >= 6)
+        with pytest.raises(PathNotFound, match="'apps/nope' does not exist"):
+            tree.need("apps/nope")
+        tree.need("apps/000/b.yaml")
+    assert len(asked) == 7
+
+
+def test_a_file_that_cannot_be_written_is_no_concern_of_other_paths(make, plain):
+    plain.write(_many(6))
+    git("add", "--all", cwd=plain.work)
+    oid = git("hash-object", "-w", "apps/000/a.yaml", cwd=plain.work)
+    git("update-index", "--add", "--cacheinfo", f"100644,{oid},{'x' * 300}", cwd=plain.work)
+    git("commit", "--quiet", "--message", "a name that is too long", cwd=plain.work)
+    plain.push()
+    with make().checkout(plain.http_url, plain.head) as tree:
+        for number in range(6):
+            tree.need(f"apps/{number:03}")
+            assert _on_disk(tree, f"{number:03}")
+        with pytest.raises(SourceError, match="a name that this file system cannot hold"):
+            tree.need("")
 
 
 def test_forced_push(make, plain):
