@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -11,12 +13,29 @@ from gitops.errors import GitOpsError, RepositoryError
 from gitops.reconcile.newcommit import NewCommit, tell
 from gitops.source.git import Mirrors, Refs
 from gitops.state import State
+from gitops.state.queue import Rank
+
+#: Seconds that the end of a step waits for a look which it did not need.
+LOOK_SECONDS = 30.0
 
 
 class Waiting(GitOpsError):
     """Somebody else is looking at the repository; this application is told when that is done."""
 
     transient = True
+
+
+@dataclass(slots=True)
+class Ahead:
+    """A look that goes on while the one who asked works with a branch's new commit already."""
+
+    url: str
+    app: str
+    #: The revision that was asked for, and the commit that it was taken to be.
+    wanted: str
+    revision: str
+    #: The look, to its end, whatever that is.
+    look: Future[Refs]
 
 
 @dataclass(slots=True)
@@ -27,14 +46,21 @@ class RefsReader:
     interval: float
     owner: str
     clock: Callable[[], float] = time.time
-    #: Repositories whose looks found something new, until the end of `telling`.
+    #: Repositories whose looks found something new, and looks that were not waited for, until the end of `telling`.
     news: list[NewCommit] = field(default_factory=list)
+    ahead: list[Ahead] = field(default_factory=list)
 
-    def get(self, mirrors: Mirrors, url: str, app: str) -> Refs:
+    def get(self, mirrors: Mirrors, url: str, app: str, wanted: str = "") -> Refs:
         """The refs as of at most one interval ago; `app` is the Application or ApplicationSet that asks.
+
+        Where a push or a person asks for a look at a branch, `wanted`, its new commit is fetched while the look goes
+        on: what the others need to know does not hold up the one who is waited for.
 
         Raises RepositoryError (also for the rest of the interval after a look failed), or Waiting.
         """
+        for ahead in self.ahead:
+            if ahead.url == url:
+                ahead.look.result()
         known = self.state.refs.get(url)
         if known and self.clock() - known.at < self.interval:
             if known.refs is None:
@@ -43,19 +69,42 @@ class RefsReader:
         if not self.state.refs.lease(url, self.owner, ttl=90.0):
             self.state.refs.wait(url, app)
             raise Waiting(f"{app} waits for a look at its repository")
-        try:
-            return self._look(mirrors, url, app)
-        finally:
-            self.state.queue.want_look(self.state.refs.free(url, self.owner))
+        if wanted and known and known.refs and not known.at:
+            former = Refs.from_json(known.refs)
+            if branch := former.branch(wanted):
+                return self._go_ahead(mirrors, url, app, wanted, former, branch)
+        return self._look(mirrors, url, app)
 
-    def _look(self, mirrors: Mirrors, url: str, app: str) -> Refs:
+    def _go_ahead(self, mirrors: Mirrors, url: str, app: str, wanted: str, former: Refs, branch: str) -> Refs:
+        was = {wanted: former.names[branch]}
+        look: Future[Refs] = Future()
+
+        def run() -> None:
+            try:
+                look.set_result(self._look(mirrors, url, app, was))
+            except BaseException as error:
+                look.set_exception(error)
+
+        threading.Thread(target=run, daemon=True, name="look").start()
+        try:
+            revision = mirrors.fetch_tip(url, branch)
+        except GitOpsError:
+            revision = ""
+        if not revision:
+            return look.result()
+        self.ahead.append(Ahead(url, app, wanted, revision, look))
+        return former.moved(branch, revision)
+
+    def _look(self, mirrors: Mirrors, url: str, app: str, was: Mapping[str, str] | None = None) -> Refs:
         try:
             refs = mirrors.refs(url)
+            if self.state.refs.store(url, refs.to_json(), refs.resolve, was):
+                self.news.append(NewCommit(mirrors, url, refs, app))
         except RepositoryError as error:
             self.state.refs.fail(url, str(error))
             raise
-        if self.state.refs.store(url, refs.to_json(), refs.resolve):
-            self.news.append(NewCommit(mirrors, url, refs, app))
+        finally:
+            self.state.queue.want_look(self.state.refs.free(url, self.owner))
         return refs
 
     @contextmanager
@@ -67,5 +116,18 @@ class RefsReader:
         try:
             yield
         finally:
+            while self.ahead:
+                self._catch_up(self.ahead.pop())
             while self.news:
                 tell(self.state, self.news.pop())
+
+    def _catch_up(self, ahead: Ahead) -> None:
+        """Wait for a look's end. Where it knows a newer commit than the one that was worked with, that one is next."""
+        try:
+            newest = ahead.look.result(LOOK_SECONDS).resolve(ahead.wanted)
+        except (GitOpsError, TimeoutError):
+            # Whoever looks next says why; the commit that was fetched is a good one all the same.
+            return
+        if newest and newest != ahead.revision:
+            self.state.refs.note(ahead.url, ahead.wanted, newest)
+            self.state.queue.want_look({ahead.app}, Rank.DRIFT)

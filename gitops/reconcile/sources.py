@@ -89,7 +89,7 @@ class Desires:
                 out.append(Resolved(source, version, tracked))
                 continue
             wanted = wanted or "HEAD"
-            refs = self.refs.get(self.mirrors, source.repo_url, app.id)
+            refs = self.refs.get(self.mirrors, source.repo_url, app.id, wanted)
             revision = refs.require(wanted, source.tag_prefix)
             if len(revision) < FULL_SHA:
                 revision = self.mirrors.ensure(source.repo_url, revision)

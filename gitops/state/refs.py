@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -44,11 +44,17 @@ class RefsCache:
             return None
         return KnownRefs(float(at), opened, why.decode() if why else "")
 
-    def store(self, url: str, refs: bytes, resolve: Callable[[str], str | None]) -> set[str]:
-        """Keep a look. Returns the wanted revisions (`HEAD`, `v1.*`, ...) that resolve differently now."""
+    def store(
+        self, url: str, refs: bytes, resolve: Callable[[str], str | None], was: Mapping[str, str] | None = None
+    ) -> set[str]:
+        """Keep a look. Returns the wanted revisions (`HEAD`, `v1.*`, ...) that resolve differently now.
+
+        `was`: what some resolved to before, where that may have been noted anew already.
+        """
         key = self._keys.refs(url)
         former = cast(dict[bytes, bytes], self._redis.hgetall(key))
         known = {f[4:].decode(): v.decode() for f, v in former.items() if f.startswith(b"ref:")}
+        known |= was or {}
         now = {ref: resolve(ref) or "" for ref in list(known)[:2000]}
         pipe = self._redis.pipeline(transaction=True)
         pipe.delete(key)

@@ -23,6 +23,8 @@ from gitops.source.git.tree import Damaged, Tree
 _PINS = 64
 #: Packs (each fetch brings one) at which they are put together.
 _PACKS = 50
+#: Where the branch lies that was fetched last by its name.
+_TIP = "refs/tip"
 _EVERYTHING = ("+refs/heads/*:refs/all/heads/*", "+refs/tags/*:refs/all/tags/*")
 _NO_SUCH = re.compile(r"not our ref|couldn't find remote ref|no such remote ref", re.I)
 _NOT_BY_SHA = re.compile(
@@ -87,6 +89,25 @@ class Mirror:
                 self._entry.size = size_of(self.git_dir)
             return found, fetched
 
+    def fetch_tip(self, branch: str) -> str:
+        """Fetch what a branch, by its full name, points at now; the commit's SHA.
+
+        "" where nothing of the repository is here yet, or its server gives no single branch. Raises RepositoryError.
+        """
+        with self._entry.writing() as lock:
+            if not (self.git_dir / "HEAD").exists():
+                return ""
+            self._prepare("")
+            with self._connect() as session:
+                if self._fetch_refs(session, (f"+{branch}:{_TIP}",), (self._depth(session),), lock) is not None:
+                    return ""
+            found = (self.git_dir / _TIP).read_text().strip()
+            if not self.has(found):
+                self._keep(found)
+                self._maintain(lock)
+                self._entry.size = size_of(self.git_dir)
+            return found
+
     def changed_paths(self, old: str, new: str) -> list[str] | None:
         """The files that differ; None where one of the two is not here."""
         if not self.has(old) or not self.has(new):
@@ -136,8 +157,7 @@ class Mirror:
     def _fetch(self, session: Session, sha: str, lock: Lock) -> None:
         """Fetch a commit by its SHA and nothing but it; where the server will not, everything."""
         if is_sha(sha):
-            depth = f"--depth={max(1, session.repository.depth)}"
-            said = self._fetch_refs(session, (f"+{sha}:refs/gitops/{sha}",), (depth,), lock)
+            said = self._fetch_refs(session, (f"+{sha}:refs/gitops/{sha}",), (self._depth(session),), lock)
             if said is None:
                 return
             if not _NOT_BY_SHA.search(said):
@@ -145,6 +165,10 @@ class Mirror:
         deepen = ("--unshallow",) if (self.git_dir / "shallow").exists() else ()
         if self._fetch_refs(session, _EVERYTHING, deepen, lock) is not None:
             raise RevisionError(f"{self.where} has no commit {sha}")
+
+    @staticmethod
+    def _depth(session: Session) -> str:
+        return f"--depth={max(1, session.repository.depth)}"
 
     def _fetch_refs(
         self, session: Session, refspecs: tuple[str, ...], options: tuple[str, ...], lock: Lock

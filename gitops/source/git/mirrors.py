@@ -74,6 +74,17 @@ class Mirrors:
         with self._mirror(url) as mirror:
             return self._ensured(mirror, sha)
 
+    def fetch_tip(self, url: str, branch: str) -> str:
+        """Fetch what a branch, by its full name, points at now; the commit's SHA.
+
+        "" where nothing of the repository is on this disk yet, or its server gives no single branch. Raises
+        RepositoryError, ProjectDenied.
+        """
+        with self._mirror(url) as mirror:
+            sha = mirror.fetch_tip(branch)
+        self._mirrors.prune()
+        return sha
+
     def tree_ids(self, url: str, sha: str, paths: Iterable[str]) -> dict[str, str | None]:
         """An id of the content of each path at a commit, None where nothing is; equal ids mean equal content.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import orjson
 
@@ -54,6 +54,22 @@ class Refs:
         if revision in ("", "HEAD") or is_sha(revision.lower()):
             return ""
         return self.tags.get(self._name(revision, tag_prefix), "")
+
+    def branch(self, target_revision: str) -> str:
+        """The full name of the branch that a target revision means, "" where it means something else."""
+        revision = target_revision.strip()
+        if revision in ("", "HEAD"):
+            name = self.head
+        elif is_sha(revision.lower()) or parse_constraint(revision):
+            name = ""
+        else:
+            name = self._name(revision, "")
+        return name if name.startswith("refs/heads/") and name in self.names else ""
+
+    def moved(self, branch: str, sha: str) -> Refs:
+        """The refs with a branch, by its full name, at another commit."""
+        also = {"HEAD": sha} if branch == self.head and "HEAD" in self.names else {}
+        return replace(self, names={**self.names, branch: sha, **also})
 
     def _name(self, revision: str, tag_prefix: str) -> str:
         """The full name of the ref that a constraint, or a short or full name, means; "" where there is none."""

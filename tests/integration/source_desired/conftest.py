@@ -54,17 +54,20 @@ class Desk:
     def make(
         self,
         name: str,
-        source: dict[str, Any],
+        source: dict[str, Any] | list[dict[str, Any]],
         former: DesiredState | None = None,
         *,
         hard: bool = False,
         annotations: dict[str, str] | None = None,
     ) -> DesiredState:
-        """What `fetch` makes of an Application with this source."""
+        """What `fetch` makes of an Application with this source, or these."""
         app = Application.from_object(
             {
                 "metadata": {"name": name, "namespace": "argocd", "annotations": annotations or {}},
-                "spec": {"source": source, "destination": {"name": "in-cluster", "namespace": name}},
+                "spec": {
+                    "sources" if isinstance(source, list) else "source": source,
+                    "destination": {"name": "in-cluster", "namespace": name},
+                },
             }
         )
         config = RepositoryConfig(gpg_keys=self.keys)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from gitops.source.access.bounds import MIB
 from gitops.state.apps import DesiredState
 
 APPS, FILES = 500, 20
+#: More seconds than a look at a repository is good for.
+INTERVAL = 200.0
 #: A conversation with the server: two requests by HTTP.
 LOOK = {"info/refs git-upload-pack": 1, "git-upload-pack": 1}
 LOOK_AND_FETCH = {"info/refs git-upload-pack": 2, "git-upload-pack": 2}
@@ -81,7 +84,7 @@ def test_five_hundred_applications_of_a_repository_with_ten_thousand_files(
         return sorted(int(path.removeprefix("apps/a")) for path in desk.renderer.paths)
 
     def interval_passes() -> None:
-        desk.state.refs.expire(repo.http_url)
+        desk.state.redis.hset(desk.state.keys.refs(repo.http_url), "at", time.time() - INTERVAL)
 
     # The first time: everything is rendered, and the server is asked and fetched from once.
     assert everyone() == list(range(APPS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 import orjson
 import pytest
 
+from gitops.errors import RepositoryError, RevisionError
 from gitops.model.credentials import RepositoryConfig
 from gitops.reconcile.newcommit import PACE
-from gitops.reconcile.refs import RefsReader
-from gitops.source.git import Mirrors
+from gitops.reconcile.refs import RefsReader, Waiting
+from gitops.source.git import Mirrors, Refs
 from gitops.state import State
+from testbed.gitrepo import git
 
 INTERVAL = 180.0
 NAMES = ("asks", "same", "touched", "other", "appset")
@@ -49,25 +52,40 @@ def fleet(desk: Any, repository: Callable[[str], Any]) -> Any:
     return repo
 
 
-def look(desk: Any, url: str, app: str, check: Callable[[], None] = lambda: None) -> None:
-    """One application's look at a repository, and what follows from it."""
-    mirrors = Mirrors(desk.disk / "git", RepositoryConfig(), bounds=desk.bounds)
+def look(
+    desk: Any,
+    url: str,
+    app: str,
+    check: Callable[[], None] = lambda: None,
+    *,
+    wanted: str = "main",
+    made: Callable[..., Mirrors] = Mirrors,
+) -> str:
+    """One application's look at a repository after a push, and what follows from it; the commit that it found."""
+    mirrors = made(desk.disk / "git", RepositoryConfig(), bounds=desk.bounds)
     refs = RefsReader(desk.state, INTERVAL, "test")
     desk.state.refs.expire(url)
     with refs.telling():
-        mirrors.ensure(url, refs.get(mirrors, url, app).require("main"))
+        revision = refs.get(mirrors, url, app, wanted).require("main")
+        mirrors.ensure(url, revision)
         check()
+    return revision
 
 
-def test_those_whose_files_a_commit_touches_look_at_once_and_the_others_in_their_turn(desk: Any, fleet: Any) -> None:
+@pytest.mark.parametrize("wanted", ["", "main", "HEAD", "refs/heads/main"])
+def test_those_whose_files_a_commit_touches_look_at_once_and_the_others_in_their_turn(
+    desk: Any, fleet: Any, wanted: str
+) -> None:
     state = desk.state
-    fleet.publish({"apps/asks/cm.yaml": config_map("asks", 2), "apps/touched/cm.yaml": config_map("touched", 2)}, "two")
+    sha = fleet.publish(
+        {"apps/asks/cm.yaml": config_map("asks", 2), "apps/touched/cm.yaml": config_map("touched", 2)}, "two"
+    )
 
     def nobody_yet() -> None:
         assert sum(state.queue.depths().values()) == 0, "the one who asked is not done with his own"
 
     begun = time.time()
-    look(desk, fleet.http_url, "argocd/asks", nobody_yet)
+    assert look(desk, fleet.http_url, "argocd/asks", nobody_yet, wanted=wanted) == sha
     assert waiting(state, "fetch-urgent") == ["argocd/touched"]
     assert waiting(state, "fetch") == []
     assert waiting(state, "generate-urgent") == ["appset:argocd/sets"]
@@ -96,3 +114,89 @@ def test_an_application_that_is_no_more_is_forgotten_among_the_users(desk: Any, 
     look(desk, fleet.http_url, "argocd/asks")
     assert waiting(desk.state, "fetch-urgent") == []
     assert "argocd/touched" not in desk.state.apps.users(fleet.http_url)
+
+
+class Held(Mirrors):
+    """Mirrors whose list of refs comes when the test lets it."""
+
+    fetched, listed = threading.Event(), threading.Event()
+    meanwhile: Callable[[], object] = staticmethod(lambda: None)
+
+    def fetch_tip(self, url: str, branch: str) -> str:
+        sha = super().fetch_tip(url, branch)
+        self.fetched.set()
+        return sha
+
+    def refs(self, url: str) -> Refs:
+        assert self.fetched.wait(10)
+        assert self.listed.wait(10)
+        self.meanwhile()
+        return super().refs(url)
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> type[Held]:
+    for name in ("fetched", "listed"):
+        monkeypatch.setattr(Held, name, threading.Event())
+    return Held
+
+
+def test_a_pushed_commit_is_there_before_the_list_of_all_refs(desk: Any, fleet: Any, held: type[Held]) -> None:
+    sha = fleet.publish({"apps/touched/cm.yaml": config_map("touched", 2)}, "two")
+
+    def known_alone() -> None:
+        mirrors = Mirrors(desk.disk / "git", RepositoryConfig(), bounds=desk.bounds)
+        assert mirrors.tree_ids(fleet.http_url, sha, ["apps"])["apps"]
+        with pytest.raises(Waiting):
+            RefsReader(desk.state, INTERVAL, "another").get(mirrors, fleet.http_url, "argocd/other", "main")
+        held.listed.set()
+
+    assert look(desk, fleet.http_url, "argocd/asks", known_alone, made=held) == sha
+    assert waiting(desk.state, "fetch-urgent") == ["argocd/touched"]
+    assert waiting(desk.state, "fetch") == ["argocd/other"], "the list of refs has come, for whoever waited for it"
+
+
+def test_a_push_between_the_commit_and_the_list_is_looked_at_next(
+    desk: Any, fleet: Any, held: type[Held], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sha = fleet.publish({"apps/asks/cm.yaml": config_map("asks", 2)}, "two")
+    monkeypatch.setattr(
+        held, "meanwhile", staticmethod(lambda: fleet.publish({"apps/asks/cm.yaml": config_map("asks", 3)}, "three"))
+    )
+    assert look(desk, fleet.http_url, "argocd/asks", held.listed.set, made=held) == sha
+    assert "argocd/asks" in waiting(desk.state, "fetch-urgent")
+    assert look(desk, fleet.http_url, "argocd/asks") == fleet.head
+
+
+def test_a_list_that_fails_takes_nothing_from_the_commit_that_came(
+    desk: Any, fleet: Any, held: type[Held], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sha = fleet.publish({"apps/asks/cm.yaml": config_map("asks", 2)}, "two")
+
+    def broken() -> None:
+        raise RepositoryError("the server is gone")
+
+    monkeypatch.setattr(held, "meanwhile", staticmethod(broken))
+    assert look(desk, fleet.http_url, "argocd/asks", held.listed.set, made=held) == sha
+    assert desk.state.refs.get(fleet.http_url).error == "the server is gone"
+
+
+def test_a_branch_that_is_gone_is_said_by_the_list(desk: Any, fleet: Any) -> None:
+    fleet.publish({"a": "1"}, "two")
+    git("branch", "--move", "main", "trunk", cwd=fleet.bare)
+    with pytest.raises(RevisionError, match="unable to resolve 'main'"):
+        look(desk, fleet.http_url, "argocd/asks")
+
+
+def test_two_sources_of_one_repository_see_one_look(desk: Any, fleet: Any, git_server: Any) -> None:
+    sha = fleet.publish({"apps/asks/cm.yaml": config_map("asks", 2)}, "two")
+    fleet.tag("v2")
+    git_server.reset_counts()
+    sources = [
+        {"repoURL": fleet.http_url, "path": "apps/asks", "targetRevision": revision} for revision in ("main", "v2")
+    ]
+    desk.state.refs.expire(fleet.http_url)
+    desired = desk.make("asks", sources)
+    assert desired.revisions == (sha, sha)
+    # A list of refs and a fetch of the branch, each of which asks what there is first.
+    assert git_server.counts(fleet.name) == {"info/refs git-upload-pack": 2, "git-upload-pack": 3}

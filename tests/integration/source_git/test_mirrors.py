@@ -118,6 +118,22 @@ def test_sha_that_is_not_there(make, plain):
         make().ensure(plain.http_url, "fffffff")
 
 
+def test_a_branch_is_fetched_by_its_name_without_a_list_of_refs(make, plain, git_server):
+    first = plain.publish({"a": "1"})
+    mirrors = make()
+    assert mirrors.fetch_tip(plain.http_url, "refs/heads/main") == "", "nothing of the repository is here yet"
+    mirrors.ensure(plain.http_url, first)
+    second = plain.publish({"a": "2"})
+    assert mirrors.fetch_tip(plain.http_url, "refs/heads/main") == second
+    git_server.reset_counts()
+    assert mirrors.ensure(plain.http_url, second) == second
+    assert git_server.counts(plain.name) == {}
+    git("reset", "--quiet", "--hard", first, cwd=plain.work)
+    git("push", "--quiet", "--force", "origin", "HEAD:main", cwd=plain.work)
+    assert mirrors.fetch_tip(plain.http_url, "refs/heads/main") == first
+    assert mirrors.fetch_tip(plain.http_url, "refs/heads/nope") == ""
+
+
 def _many(count: int) -> dict[str, str]:
     return {f"apps/{number:03}/{name}.yaml": f"{number}" for number in range(count) for name in ("a", "b")}
 
