@@ -60,7 +60,7 @@ def test_its_root_cannot_be_written_to(release, pod, path):
 
 
 def test_its_volumes_can_be_written_to(release, pod):
-    assert release.pods.run(pod, ["touch", "/tmp/x", "/data/x"]).returncode == 0
+    assert release.pods.run(pod, ["touch", "/tmp/a-file-of-the-test", "/data/a-file-of-the-test"]).returncode == 0
 
 
 def test_only_what_speaks_to_the_cluster_holds_a_token(release, pod):
