@@ -17,8 +17,9 @@ from gitops.state import State
 from gitops.state.apps import DesiredState
 from gitops.state.queue import SET_PREFIX, Rank
 
-#: Applications a second that look at a commit which does not touch them, and seconds until the first does.
-PACE, START = 10.0, 1.0
+#: Applications a second that look at commits which do not touch them, and seconds until the first does. Of hundreds,
+#: most are due by themselves before their turn comes; however many commits come, the workers see no more than this.
+PACE, START = 3.0, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,7 @@ def tell(state: State, commit: NewCommit) -> None:
         else:
             others.append(app)
     state.queue.want_look(concerned, Rank.DRIFT)
-    now = time.time()
-    state.due.hasten({app: now + START + number / PACE for number, app in enumerate(others)})
+    state.due.in_turn(others, time.time() + START, PACE)
 
 
 def _touched(commit: NewCommit, desired: DesiredState, known: dict[tuple[str, str], frozenset[str] | None]) -> bool:

@@ -57,10 +57,14 @@ class Due:
             self._scripts("stale", [self._keys.app(app), self._keys.due], [app, when], pipe)
         pipe.execute()
 
-    def hasten(self, times: Mapping[str, float]) -> None:
-        """Look at applications at these times (unix seconds) at the latest."""
-        if times:
-            self._redis.zadd(self._keys.due, dict(times), xx=True, lt=True)
+    def in_turn(self, apps: Sequence[str], first: float, pace: float) -> None:
+        """Look at applications one after another, from `first` (unix seconds) on, `pace` a second at the most.
+
+        They come after those that were given a turn before, however often that is; who is due before his turn comes
+        then. So what is in no hurry never takes more of the workers than its pace.
+        """
+        if apps:
+            self._scripts("turns", [self._keys.due, self._keys.turn], [first, 1 / pace, self.interval, *apps])
 
     def remove(self, app: str) -> None:
         """Follow it no longer."""

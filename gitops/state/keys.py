@@ -93,6 +93,11 @@ class Keys:
         return f"{self.prefix}due"
 
     @property
+    def turn(self) -> str:
+        """When the next application that is in no hurry may be looked at, unix seconds."""
+        return f"{self.prefix}turn"
+
+    @property
     def soon(self) -> str:
         """Sorted set: applications to be compared in a moment, by time."""
         return f"{self.prefix}soon"

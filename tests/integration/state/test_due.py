@@ -31,6 +31,30 @@ def test_first_times_are_spread_over_the_interval(state: State) -> None:
     assert max(scores) < NOW + state.due.interval
 
 
+def test_who_is_in_no_hurry_comes_at_a_pace_however_often_that_is_asked_for(state: State) -> None:
+    apps = [f"argocd/app-{n}" for n in range(30)]
+    for app in apps:
+        state.due.add(app, NOW)
+    state.redis.zadd(state.keys.due, dict.fromkeys(apps, NOW + state.due.interval))
+    looks = 0
+    for second in range(60):
+        now = NOW + second
+        state.due.in_turn(apps, now, 5.0)
+        for app in state.due.peek(now, 1000):
+            looks += 1
+            state.redis.zadd(state.keys.due, {app: now + state.due.interval})
+    assert looks == pytest.approx(60 * 5, abs=10)
+    # Nobody is kept waiting for longer than without it.
+    assert len(state.due.peek(now + state.due.interval, 1000)) == 30
+
+
+def test_who_is_due_before_his_turn_comes_then(state: State) -> None:
+    state.due.add("argocd/a", NOW, at_once=True)
+    state.due.add("argocd/b", NOW + 50, at_once=True)
+    state.due.in_turn(["argocd/gone", "argocd/a", "argocd/b"], NOW + 10, 1.0)
+    assert state.redis.zrange(state.keys.due, 0, -1, withscores=True) == [(b"argocd/a", NOW), (b"argocd/b", NOW + 10)]
+
+
 def test_a_slot_is_claimed_once_however_many_beats_run(state: State) -> None:
     state.due.add("argocd/a", NOW, at_once=True)
     assert [state.due.claim("argocd/a", NOW, ()) for _ in range(3)] == [PUBLISHED, GONE, GONE]
