@@ -53,8 +53,8 @@ class RefsReader:
     def get(self, mirrors: Mirrors, url: str, app: str, wanted: str = "") -> Refs:
         """The refs as of at most one interval ago; `app` is the Application or ApplicationSet that asks.
 
-        Where a push or a person asks for a look at a branch, `wanted`, its new commit is fetched while the look goes
-        on: what the others need to know does not hold up the one who is waited for.
+        Where a push or a person asks for a look at a branch, `wanted`, its new commit is fetched first, and the look
+        follows in a thread: what the others need to know does not hold up the one who is waited for.
 
         Raises RepositoryError (also for the rest of the interval after a look failed), or Waiting.
         """
@@ -76,23 +76,23 @@ class RefsReader:
         return self._look(mirrors, url, app)
 
     def _go_ahead(self, mirrors: Mirrors, url: str, app: str, wanted: str, former: Refs, branch: str) -> Refs:
-        was = {wanted: former.names[branch]}
-        look: Future[Refs] = Future()
-
-        def run() -> None:
-            try:
-                look.set_result(self._look(mirrors, url, app, was))
-            except BaseException as error:
-                look.set_exception(error)
-
-        threading.Thread(target=run, daemon=True, name="look").start()
+        """Fetch the branch and leave the look to a thread; a look alone where the branch does not come so."""
         try:
             revision = mirrors.fetch_tip(url, branch)
         except GitOpsError:
             revision = ""
         if not revision:
-            return look.result()
+            return self._look(mirrors, url, app)
+        look: Future[Refs] = Future()
+
+        def run() -> None:
+            try:
+                look.set_result(self._look(mirrors, url, app, {wanted: former.names[branch]}))
+            except BaseException as error:
+                look.set_exception(error)
+
         self.ahead.append(Ahead(url, app, wanted, revision, look))
+        threading.Thread(target=run, daemon=True, name="look").start()
         return former.moved(branch, revision)
 
     def _look(self, mirrors: Mirrors, url: str, app: str, was: Mapping[str, str] | None = None) -> Refs:

@@ -74,6 +74,7 @@ class Desires:
     #: MiB that a worker process may use.
     memory_mib: int = 384
     plugins: dict[str, PluginCommand] = field(default_factory=dict)
+    _known_ids: dict[tuple[str, str, tuple[str, ...]], list[tuple[str, str | None]]] = field(default_factory=dict)
 
     def resolve(self, app: Application, revisions: tuple[str, ...] = ()) -> list[Resolved]:
         """Pin each source's revision; `revisions` override the spec's, by source.
@@ -199,11 +200,17 @@ class Desires:
             if source.source.chart or source.source.repo_url.startswith("oci://"):
                 parts.append(source.revision)
                 continue
-            assert source.inputs is not None
-            self.mirrors.ensure(source.source.repo_url, source.revision)
-            ids = self.mirrors.tree_ids(source.source.repo_url, source.revision, source.inputs)
-            parts.append(sorted(ids.items()))
+            parts.append(self._tree_ids(source))
         return digest(canonical([*parts, outside] if outside else parts))
+
+    def _tree_ids(self, source: Resolved) -> list[tuple[str, str | None]]:
+        """What the inputs of a source are at its commit; asked for once where a render read what the last one did."""
+        assert source.inputs is not None
+        asked = source.source.repo_url, source.revision, source.inputs
+        if asked not in self._known_ids:
+            ids = self.mirrors.tree_ids(*asked)
+            self._known_ids[asked] = sorted(ids.items())
+        return self._known_ids[asked]
 
     @staticmethod
     def _outcome(
