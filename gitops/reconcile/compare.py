@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -116,11 +116,13 @@ def look(
     desired: DesiredState,
     fresh: Mapping[ObjectKey, Object | None] | None = None,
     operation: Object | None = None,
+    applied: Collection[ObjectKey] = (),
 ) -> Comparison | None:
     """Look at every object; None where the Artifact is gone from Redis and is being made again.
 
-    `fresh` are live objects that were had just now, by key; None for one that is known not to be there. `operation` is
-    the state of one that has just ended, which the status does not tell of yet.
+    `fresh` are live objects that were had just now, by key, None for one that is known not to be there; `applied` are
+    those of them that our own apply gave. `operation` is the state of one that has just ended, which the status does
+    not tell of yet.
     """
     config = engine.control.get()
     hard = app.annotations.get(REFRESH) == "hard"
@@ -145,6 +147,7 @@ def look(
             config.health_checks,
             fresh or {},
             compare_options({"metadata": app.metadata}),
+            applied,
         )
         comparison.view = looker.look(comparison.artifact, snapshot, _former(app), full=full)
         restrict(comparison.view, config.project(app), app.spec.destination, server, client)

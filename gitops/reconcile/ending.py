@@ -66,7 +66,8 @@ def _compare(
     if desired is None or run is None:
         return None
     try:
-        return comparing.look(engine, app, desired, fresh=run.client.written, operation=operation)
+        written = run.client.written
+        return comparing.look(engine, app, desired, fresh=written, operation=operation, applied=run.client.applied)
     except GitOpsError as error:
         logs.event(logger, f"cannot compare after the operation: {error}", logging.WARNING, app=app.id)
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from gitops.cluster import ApiError, ClusterClient, UnknownKind, run_parallel
@@ -55,6 +55,11 @@ class Item:
     #: Whether the project permits the object (specs section 7).
     permitted: bool = True
     error: Exception | None = None
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether nothing has changed it since our own apply of this manifest: the watch would have told."""
+        return not self.read and self.manifest is not None and bool(self.note and self.note.applied)
 
     @property
     def exists(self) -> bool:
@@ -141,6 +146,8 @@ class Looker:
     fresh: Mapping[ObjectKey, Object | None] = field(default_factory=dict)
     #: The Application's compare options: ServerSideDiff=true, IncludeMutationWebhook=true (specs section 4).
     options: frozenset[str] = frozenset()
+    #: Those of `fresh` that are as our own apply left them.
+    applied: Collection[ObjectKey] = ()
 
     def look(
         self, artifact: Artifact, snapshot: Snapshot, former: Iterable[ObjectKey] = (), *, full: bool = False
@@ -249,7 +256,8 @@ class Looker:
         item.result = object_result(diff, target, live)
         other = owner(live, config.tracking, config.instance_label, config.installation_id) or ""
         shared = "" if other == self.instance else other
-        item.note = replace(self._note(item, diff), shared=shared, confirm=_confirm(live))
+        applied = item.key in self.applied and diff.verdict is Verdict.SAME
+        item.note = replace(self._note(item, diff), shared=shared, confirm=_confirm(live), applied=applied)
 
     def _ask(self, manifest: Manifest, target: Object, live: Object) -> ObjectDiff:
         """Let the API server say: a dry-run apply is the exact test."""

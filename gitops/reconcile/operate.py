@@ -270,7 +270,7 @@ def _notes(run: Run) -> dict[ObjectKey, Note | None]:
             has_status=_has_status(run, live),
         )
         # What no manifest names by this key is a hook with a generated name.
-        notes[key] = replace(note, hook=key not in manifests)
+        notes[key] = replace(note, hook=key not in manifests, applied=key in run.client.applied)
     return notes
 
 

@@ -12,6 +12,7 @@ from gitops.reconcile.look import Item
 from gitops.reconcile.permitted import why_not
 from gitops.sync import Pair, Plan, plan
 from gitops.sync.group import is_defined
+from gitops.sync.plan import NamespaceStep
 from gitops.sync.task import Task
 
 if TYPE_CHECKING:
@@ -35,8 +36,17 @@ def make_plan(engine: Engine, run: Run, comparison: Comparison | None) -> bool:
         permits=lambda key, version: _denial(run, key, version),
         shared=shared,
     )
-    run.record.plan = replace(made, tasks=tuple(_known(run, task, made) for task in made.tasks))
+    namespace = made.namespace if not _stands(made.namespace, comparison) else None
+    tasks = tuple(_known(run, task, made) for task in made.tasks)
+    run.record.plan = replace(made, tasks=tasks, namespace=namespace)
     return True
+
+
+def _stands(step: NamespaceStep | None, comparison: Comparison) -> bool:
+    """Whether nothing is to be done for the namespace: it needs to be there alone, and holds an object of ours."""
+    if step is None or step.metadata is not None:
+        return False
+    return any(key.namespace == step.name and version > 0 for key, version in comparison.snapshot.observed.items())
 
 
 def _known(run: Run, task: Task, made: Plan) -> Task:
@@ -54,7 +64,9 @@ def _pair(run: Run, item: Item) -> Pair:
     live = item.live
     if item.manifest is None and live is None and item.exists:
         live = run.client.get(item.key, version=item.note.version if item.note else "")
-    return Pair(item.manifest, live, bool(item.result and item.result.status == "Synced"))
+    # A person who syncs wants all of it written.
+    unchanged = item.unchanged and run.record.operation.initiated_by.automated
+    return Pair(item.manifest, live, bool(item.result and item.result.status == "Synced"), unchanged)
 
 
 def _denial(run: Run, key: ObjectKey, version: str) -> str:

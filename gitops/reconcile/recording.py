@@ -18,6 +18,8 @@ class RecordingClient:
         self.written: dict[ObjectKey, Object] = {}
         self.seen: dict[ObjectKey, Object] = {}
         self.deleted: set[ObjectKey] = set()
+        #: Those of `written` that came of an apply.
+        self.applied: set[ObjectKey] = set()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
@@ -32,12 +34,15 @@ class RecordingClient:
         # The whole object comes back for the price of its metadata, and is what the comparison afterwards goes by.
         if not options.get("dry_run"):
             options["metadata_only"] = False
+            self.applied.add(manifest.key)
         return self._keep(self._client.apply(manifest, **options), options)
 
     def create(self, manifest: Manifest, **options: Any) -> Object:
+        self.applied.discard(manifest.key)
         return self._keep(self._client.create(manifest, **options), options)
 
     def replace(self, manifest: Manifest, **options: Any) -> Object:
+        self.applied.discard(manifest.key)
         return self._keep(self._client.replace(manifest, **options), options)
 
     def delete(self, key: ObjectKey, **options: Any) -> bool:

@@ -41,10 +41,12 @@ class Note:
     uncounted: bool = False
     #: A person has to confirm its deletion.
     confirm: bool = False
+    #: It is as our own apply of this manifest left it: another one would change nothing.
+    applied: bool = False
 
     def dump(self) -> str:
         health = [self.health.status, self.health.message, self.health.rule] if self.health else None
-        flags = [self.extra, self.hook, self.foreign, self.shared, self.uncounted, self.confirm]
+        flags = [self.extra, self.hook, self.foreign, self.shared, self.uncounted, self.confirm, self.applied]
         while flags and not flags[-1]:
             flags.pop()
         rest = orjson.dumps([self.manifest, self.synced, self.version, health, *flags]).decode()

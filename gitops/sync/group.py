@@ -113,7 +113,9 @@ def _apply_kind(
 ) -> None:
     multi = plan.multi_step
 
-    def one(task: Task) -> Object | Exception:
+    def one(task: Task) -> Object | Exception | None:
+        if task.unchanged:
+            return None
         manifest = manifest_of(task, desired)
         try:
             if task.hook:
@@ -130,6 +132,8 @@ def _apply_kind(
             outcome.kindless.append(task)
         elif ran.error is not None:
             record.results[task.id] = refused(task, ran.error)
+        elif ran.value is None:
+            record.results[task.id] = _unchanged(task, desired)
         elif isinstance(ran.value, dict):
             record.results[task.id] = _applied(task, ran.value, desired, context, multi)
         else:
@@ -145,6 +149,12 @@ def manifest_of(task: Task, desired: Mapping[ObjectKey, Manifest]) -> Manifest:
 def refused(task: Task, error: GitOpsError | None) -> TaskResult:
     """The result of a task that was refused."""
     return TaskResult.of(SYNC_FAILED, str(error), version=task.version, hook=task.hook)
+
+
+def _unchanged(task: Task, desired: Mapping[ObjectKey, Manifest]) -> TaskResult:
+    return TaskResult.of(
+        SYNCED, messages.applied(task), version=task.version, images=images(manifest_of(task, desired))
+    )
 
 
 def _applied(

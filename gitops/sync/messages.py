@@ -33,6 +33,7 @@ def because(message: str, reasons: Sequence[str]) -> str:
 
 
 def applied(task: Task) -> str:
-    """What kubectl says of a server-side apply."""
+    """What kubectl says of an apply."""
     group = f".{task.key.group}" if task.key.group else ""
-    return f"{task.key.kind.lower()}{group}/{task.key.name} {'replaced' if task.replace else 'serverside-applied'}"
+    done = "unchanged" if task.unchanged else "replaced" if task.replace else "serverside-applied"
+    return f"{task.key.kind.lower()}{group}/{task.key.name} {done}"

@@ -28,6 +28,8 @@ class Pair(NamedTuple):
     live: Object | None
     #: The comparison found no difference (for ApplyOutOfSyncOnly).
     in_sync: bool = False
+    #: Our own apply of the target left it like this, and nothing has changed it since.
+    unchanged: bool = False
 
 
 #: Why a (key, version) may not be written by this Application; empty where it may (AppProject rules, another room's).
@@ -242,6 +244,7 @@ def _hook_task(target: Manifest, obj: Object, phase: Phase, options: SyncOptions
 def _apply_task(pair: Pair, obj: Object, options: SyncOptions, force: bool, adoption: tuple[str, ...] | None) -> Task:
     assert pair.target is not None
     live = pair.live
+    replace, force = options.on("Replace", obj, live), force or options.on("Force", obj, live)
     return Task(
         key=pair.target.key,
         version=pair.target.version,
@@ -249,11 +252,12 @@ def _apply_task(pair: Pair, obj: Object, options: SyncOptions, force: bool, adop
         wave=wave(obj),
         target=pair.target.key,
         uid=str(((live or {}).get("metadata") or {}).get("uid") or ""),
-        replace=options.on("Replace", obj, live),
-        force=force or options.on("Force", obj, live),
+        replace=replace,
+        force=force,
         validate=options.value("Validate", obj, live).lower() != "false",
         skip_missing_kind=options.on("SkipDryRunOnMissingResource", obj),
         adopt=adoption is not None and live is not None and needs_adoption(live, adoption),
+        unchanged=pair.unchanged and not replace and not force,
         defines=_defines(obj),
     )
 

@@ -38,6 +38,8 @@ class Task:
     adopt: bool = False
     #: Why the project does not permit it.
     denied: str = ""
+    #: It is as our own apply of the same manifest left it: nothing has to be asked of the server.
+    unchanged: bool = False
     #: `group|kind` that this CustomResourceDefinition brings.
     defines: str = ""
 

@@ -29,7 +29,7 @@ def try_all(
     over: only an object that is invalid in itself, or a kind that nothing brings, stops the operation.
     """
     good, unknown = True, list[str]()
-    tasks = [task for task in plan.tasks if not task.prune]
+    tasks = [task for task in plan.tasks if not task.prune and not task.unchanged]
     for ran in run_parallel(lambda task: _try(task, plan, desired, context), tasks, context.parallel):
         task, error = ran.item, ran.error
         if error is None or _is_passed_over(task, error, plan):

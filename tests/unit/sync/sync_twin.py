@@ -215,6 +215,8 @@ class World:
     terminate: bool = False
     permits: Callable[[ObjectKey, str], str] | None = None
     shared: list[str] = field(default_factory=list)
+    #: Names of objects that are as the last apply of the same manifest left them.
+    unchanged: set[str] = field(default_factory=set)
 
     def begin(self, *objects: Object, **sync: Any) -> World:
         """Start an operation that is to bring about these objects."""
@@ -233,7 +235,7 @@ class World:
     def pairs(self) -> Iterator[Pair]:
         wanted = {m.key: m for m in self.artifact.objects}
         for key, manifest in wanted.items():
-            yield Pair(manifest, self.cluster.objects.get(key))
+            yield Pair(manifest, self.cluster.objects.get(key), unchanged=key.name in self.unchanged)
         for key, live in list(self.cluster.objects.items()):
             if key not in wanted and (live["metadata"].get("labels") or {}).get("ours"):
                 yield Pair(None, live)

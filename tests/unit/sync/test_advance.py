@@ -21,6 +21,46 @@ def test_one_wave_without_hooks_is_one_apply_for_each_object_and_nothing_else(wo
     }
 
 
+def test_what_is_as_our_own_apply_left_it_is_not_asked_for_again(world: World) -> None:
+    same, other = thing("ConfigMap", "same"), thing("ConfigMap", "other")
+    world.cluster.put(same)
+    world.unchanged = {"same"}
+    world.begin(same, other)
+
+    assert world.step() == DONE
+    assert [(verb, key.name) for verb, key in world.cluster.requests] == [("apply", "other")]
+    assert world.results() == {
+        "same": ("Synced", "configmap/same unchanged"),
+        "other": ("Synced", "configmap/other serverside-applied"),
+    }
+
+
+def test_an_unchanged_object_of_a_wave_is_neither_tried_nor_applied_but_waited_for(world: World) -> None:
+    same, other = thing("Deployment", "same", wave=0), thing("Deployment", "other", wave=1)
+    world.cluster.put(same)
+    world.unchanged = {"same"}
+    world.begin(same, other)
+
+    world.step()
+    waiting = world.step()
+
+    assert isinstance(waiting, Parked)
+    assert waiting.reason == "waiting for healthy state of apps/Deployment/same"
+    assert world.run(everything_healthy) == DONE
+    assert {key.name for verb, key in world.cluster.requests if verb in ("apply", "dry-run")} == {"other"}
+
+
+@pytest.mark.parametrize("option", ["Replace=true", "Force=true"])
+def test_what_is_to_be_replaced_or_forced_is_written_also_where_it_is_unchanged(world: World, option: str) -> None:
+    same = thing("ConfigMap", "same")
+    world.cluster.put(same)
+    world.unchanged = {"same"}
+    world.begin(same, syncOptions=[option])
+
+    assert world.step() == DONE
+    assert any(verb in ("apply", "replace", "update") for verb, _ in world.cluster.requests)
+
+
 def test_each_wave_waits_until_the_one_before_is_healthy(world: World) -> None:
     world.begin(thing("Deployment", "first", wave=0), thing("Deployment", "second", wave=1))
 
