@@ -17,7 +17,7 @@ try:
 except SystemExit:
     pass
 import {module}
-print("loaded:", *sorted({{"flower", "prompt_toolkit", "pygments", "rich"}} & set(sys.modules)))
+print("loaded:", *(name for name in ("flower", "prompt_toolkit", "pygments", "rich") if sys.modules.get(name)))
 """
 
 
