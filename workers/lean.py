@@ -11,7 +11,6 @@ import sys
 from types import ModuleType
 from typing import Any
 
-
 #: Modules without which Celery and httpx go on, as where they are not installed.
 _OPTIONAL = ("httpx._main", "pygments")
 
