@@ -61,5 +61,5 @@ def test_a_cycle_without_a_change_costs_the_api_server_nothing_and_the_git_serve
         if event["verb"] != "watch" and event.get("objectRef")
     ]
     assert asked == []
-    looks = world.git.counts(repo.name).get("info/refs git-upload-pack", 0)
+    looks = world.git.counts(repo.name).get("git-upload-pack", 0)
     assert CYCLES - 1 <= looks <= intervals + 1, f"{looks} looks in {intervals:.1f} intervals for {len(apps)} apps"

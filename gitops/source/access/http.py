@@ -29,6 +29,18 @@ def client(
     bounds: Bounds,
     wrap: Callable[[httpx.BaseTransport], httpx.BaseTransport] | None = None,
 ) -> Iterator[httpx.Client]:
+    """A client for one host until the end of the block; as `connect`."""
+    with connect(repository, config, url, bounds, wrap) as opened:
+        yield opened
+
+
+def connect(
+    repository: Repository,
+    config: RepositoryConfig,
+    url: Url,
+    bounds: Bounds,
+    wrap: Callable[[httpx.BaseTransport], httpx.BaseTransport] | None = None,
+) -> httpx.Client:
     """A client for one host, without authentication of its own; redirects are the caller's.
 
     `wrap` may put something between the client and the network; a proxy of the Secret is used in its place. Raises
@@ -36,7 +48,7 @@ def client(
     """
     verify = _tls(repository, config, url)
     proxy = repository.proxy if repository.proxy and not bypasses(repository.noProxy, url.host) else None
-    transport = httpx.Client(
+    return httpx.Client(
         verify=verify,
         proxy=proxy,
         transport=wrap(httpx.HTTPTransport(verify=verify)) if wrap and not proxy else None,
@@ -45,8 +57,6 @@ def client(
         trust_env=False,
         headers={"User-Agent": "gitops-engine"},
     )
-    with transport:
-        yield transport
 
 
 def get(

@@ -14,6 +14,7 @@ from gitops.errors import RepositoryError, RevisionError
 from gitops.source.access.bounds import MIB, Bounds
 from gitops.source.access.urls import Url
 from gitops.source.disk import Entry, Lock, size_of
+from gitops.source.git import direct
 from gitops.source.git.command import Runner
 from gitops.source.git.refs import is_abbreviated, is_sha
 from gitops.source.git.session import Session
@@ -25,6 +26,8 @@ _PINS = 64
 _PACKS = 50
 #: Where the branch lies that was fetched last by its name.
 _TIP = "refs/tip"
+#: Hex digits of an object id in a repository of the common format.
+_SHA1 = 40
 _EVERYTHING = ("+refs/heads/*:refs/all/heads/*", "+refs/tags/*:refs/all/tags/*")
 _NO_SUCH = re.compile(r"not our ref|couldn't find remote ref|no such remote ref", re.I)
 _NOT_BY_SHA = re.compile(
@@ -79,8 +82,8 @@ class Mirror:
             fetched = not found
             if not found:
                 with self._connect() as session:
-                    self._fetch(session, sha, lock)
-                found = self._commit(sha)
+                    found = self._fetch(session, sha, lock)
+                found = found or self._commit(sha)
                 if not found:
                     raise RevisionError(f"{sha!r} is no commit of {self.where}, or short for several")
             self._keep(found)
@@ -99,9 +102,11 @@ class Mirror:
                 return ""
             self._prepare("")
             with self._connect() as session:
-                if self._fetch_refs(session, (f"+{branch}:{_TIP}",), (self._depth(session),), lock) is not None:
-                    return ""
-            found = (self.git_dir / _TIP).read_text().strip()
+                found = direct.tip(session, branch)
+                if not found or not (self.has(found) or self._fetch_directly(session, found, lock)):
+                    if self._fetch_refs(session, (f"+{branch}:{_TIP}",), (f"--depth={_depth(session)}",), lock):
+                        return ""
+                    found = (self.git_dir / _TIP).read_text().strip()
             if not self.has(found):
                 self._keep(found)
                 self._maintain(lock)
@@ -154,21 +159,50 @@ class Mirror:
     def _pin(self, sha: str) -> Path:
         return self.git_dir / "refs" / "gitops" / sha
 
-    def _fetch(self, session: Session, sha: str, lock: Lock) -> None:
-        """Fetch a commit by its SHA and nothing but it; where the server will not, everything."""
+    def _fetch(self, session: Session, sha: str, lock: Lock) -> str:
+        """Fetch a commit by its SHA and nothing but it; where the server will not, everything.
+
+        The SHA where that is known to be a commit's own, "" where it is still to be looked at.
+        """
         if is_sha(sha):
-            said = self._fetch_refs(session, (f"+{sha}:refs/gitops/{sha}",), (self._depth(session),), lock)
+            if self._fetch_directly(session, sha, lock):
+                return sha
+            said = self._fetch_refs(session, (f"+{sha}:refs/gitops/{sha}",), (f"--depth={_depth(session)}",), lock)
             if said is None:
-                return
+                return ""
             if not _NOT_BY_SHA.search(said):
                 raise RevisionError(f"{self.where} has no commit {sha}")
         deepen = ("--unshallow",) if (self.git_dir / "shallow").exists() else ()
         if self._fetch_refs(session, _EVERYTHING, deepen, lock) is not None:
             raise RevisionError(f"{self.where} has no commit {sha}")
+        return ""
 
-    @staticmethod
-    def _depth(session: Session) -> str:
-        return f"--depth={max(1, session.repository.depth)}"
+    def _fetch_directly(self, session: Session, sha: str, lock: Lock) -> bool:
+        """Bring a commit as what differs from those that are here; False where Git has to do it.
+
+        What is written is what `git fetch --depth` writes: a pack, and the border of the history that is here.
+        """
+        haves = [pin.name for pin in sorted(self.git_dir.glob("refs/gitops/*"), key=_used, reverse=True)]
+        border = self.git_dir / "shallow"
+        shallow = border.read_text().split() if border.exists() else []
+        pack = direct.pack(session, sha, haves, shallow, _depth(session)) if haves and len(sha) == _SHA1 else None
+        if pack is None or not all(map(is_sha, pack.shallow)):
+            return False
+        result = self.runner.run(
+            ["index-pack", "--stdin", "--fix-thin"],
+            git_dir=self.git_dir,
+            stdin=bytes(pack.content),
+            max_file=self._bounds.fetch_mib * MIB,
+            inherit=(lock.descriptor,),
+        )
+        if result.status:
+            return False
+        if pack.shallow or pack.unshallow:
+            fresh = border.with_suffix(".lock")
+            fresh.write_text("".join(f"{oid}\n" for oid in sorted({*shallow, *pack.shallow} - {*pack.unshallow})))
+            fresh.rename(border)
+        # What is at the border is a commit. A tag is Git's to bring: it has to be kept as well as what it names.
+        return sha in pack.shallow or self._commit(sha) == sha
 
     def _fetch_refs(
         self, session: Session, refspecs: tuple[str, ...], options: tuple[str, ...], lock: Lock
@@ -192,7 +226,7 @@ class Mirror:
 
     def _maintain(self, lock: Lock) -> None:
         """Drop the least recently used commits and put packs together, so that nothing grows with time."""
-        pins = sorted(self.git_dir.glob("refs/gitops/*"), key=lambda path: path.stat().st_mtime)
+        pins = sorted(self.git_dir.glob("refs/gitops/*"), key=_used)
         packs = list(self.git_dir.glob("objects/pack/*.pack"))
         if len(packs) <= _PACKS:
             return
@@ -201,3 +235,11 @@ class Mirror:
         with contextlib.suppress(RepositoryError):
             for arguments in (["repack", "-a", "-d", "-q"], ["prune", "--expire=now"]):
                 self.runner.run(arguments, git_dir=self.git_dir, inherit=(lock.descriptor,))
+
+
+def _depth(session: Session) -> int:
+    return max(1, session.repository.depth)
+
+
+def _used(pin: Path) -> float:
+    return pin.stat().st_mtime

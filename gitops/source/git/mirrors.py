@@ -16,6 +16,7 @@ from gitops.source.access.bounds import Bounds
 from gitops.source.access.lookup import repository_for
 from gitops.source.access.urls import Url, parse_url
 from gitops.source.disk import Store, key
+from gitops.source.git import direct
 from gitops.source.git.checkout import Checkout
 from gitops.source.git.command import CONFIG, Runner
 from gitops.source.git.mirror import Mirror
@@ -57,9 +58,11 @@ class Mirrors:
         self._checkouts = Store(root / "checkouts", bounds.checkouts_disk_mib, seconds=patience)
 
     def refs(self, url: str) -> Refs:
-        """One ls-remote. Raises RepositoryError, ProjectDenied."""
+        """One list of all refs. Raises RepositoryError, ProjectDenied."""
         parsed = self._permitted(url)
         with self._conversation(parsed, "ls-remote") as opened:
+            if (listed := direct.refs(opened)) is not None:
+                return parse_refs(parsed.text, listed)
             result = opened.runner.run(["ls-remote", "--symref", "--quiet", "--end-of-options", opened.address.text])
             if result.status:
                 raise opened.failed(result)

@@ -40,6 +40,8 @@ class Session:
     repository: Repository
     runner: Runner
     secrets: tuple[str, ...]
+    config: RepositoryConfig = field(repr=False)
+    bounds: Bounds
     username: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
 
@@ -87,7 +89,7 @@ def session(root: Path, url: Url, config: RepositoryConfig, project: str, bounds
         path = folder / "gitconfig"
         _private(path, "\n".join(lines) + "\n")
         runner = Runner(path, bounds.command_seconds, extra, bounds.protocols & {address.scheme})
-        yield Session(url, address, repository, runner, secrets, username, password)
+        yield Session(url, address, repository, runner, secrets, config, bounds, username, password)
 
 
 def explain(url: Url, result: Result, secrets: tuple[str, ...], seconds: float) -> str:

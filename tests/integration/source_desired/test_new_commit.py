@@ -198,5 +198,5 @@ def test_two_sources_of_one_repository_see_one_look(desk: Any, fleet: Any, git_s
     desk.state.refs.expire(fleet.http_url)
     desired = desk.make("asks", sources)
     assert desired.revisions == (sha, sha)
-    # A list of refs and a fetch of the branch, each of which asks what there is first.
-    assert git_server.counts(fleet.name) == {"info/refs git-upload-pack": 2, "git-upload-pack": 3}
+    # Where the branch is, its commit, and the list of all refs.
+    assert git_server.counts(fleet.name) == {"git-upload-pack": 3}

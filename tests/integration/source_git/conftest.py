@@ -78,6 +78,8 @@ class Request:
     path: str
     headers: dict[str, str]
     body: bytes
+    #: Of the client, one for each connection.
+    port: int = 0
 
     def basic(self, user: str, password: str) -> bool:
         wanted = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
@@ -97,7 +99,7 @@ class WebServer:
             def _serve(self) -> None:
                 size = int(self.headers.get("Content-Length") or 0)
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                request = Request(self.command, self.path, headers, self.rfile.read(size))
+                request = Request(self.command, self.path, headers, self.rfile.read(size), self.client_address[1])
                 outer.seen.append(request)
                 status, body, *more = respond(request)
                 self.send_response(status)

@@ -271,8 +271,8 @@ def test_many_applications_of_one_monorepo(make, plain, git_server):
     with mirrors.checkout(plain.http_url, sha) as tree:
         tree.need("apps/a123")
         assert len(_files(tree.root)) == 20
-    # One ls-remote and one fetch, two requests each.
-    assert git_server.counts(plain.name) == {"info/refs git-upload-pack": 2, "git-upload-pack": 2}
+    # One ls-remote and one fetch.
+    assert git_server.counts(plain.name) == {"git-upload-pack": 2}
 
 
 def test_processes_share_one_fetch(make, plain, git_server, tmp_path):
