@@ -52,9 +52,10 @@ def read_refs(answer: bytes) -> bytes:
     """The answer to `ask_for_refs`, as `git ls-remote --symref` prints it. Raises Malformed."""
     out: list[bytes] = []
     for line in _section(_lines(answer)):
-        oid, name, *attributes = line.removesuffix(b"\n").split(b" ")
-        if b"\t" in line or b"\n" in line[:-1] or not name:
+        oid, *rest = line.removesuffix(b"\n").split(b" ")
+        if b"\t" in line or b"\n" in line[:-1] or not rest or not rest[0]:
             raise Malformed("a ref has no proper name")
+        name, *attributes = rest
         for attribute in attributes:
             if attribute.startswith(b"symref-target:"):
                 out.append(b"ref: " + attribute.partition(b":")[2] + b"\t" + name)
