@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
+
+
+def one_line(text: str) -> str:
+    """`text` as it may stand in a sentence, a condition or a terminal: on one line, other control characters escaped.
+
+    Names, and what tools say of a repository's content, come from whoever may write to it.
+    """
+    if text.isprintable():
+        return text
+    joined = re.sub(r"\s*[\r\n]\s*", " ", text.strip())
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in joined)
 
 
 class GitOpsError(Exception):
@@ -15,6 +27,9 @@ class GitOpsError(Exception):
     condition: ClassVar[str] = "UnknownError"
     #: Whether the same input may succeed later with nothing changed (network, a busy server).
     transient: ClassVar[bool] = False
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
 
 class InvalidSpecError(GitOpsError):

@@ -21,6 +21,7 @@ from gitops.settings import settings
 from gitops.source import BuildEnv, PluginCommand, Renderer, RenderRequest
 from gitops.source.finishing import explode
 from gitops.source.options import limits_of, plugins_of, renderer_of
+from gitops.source.render.tree import shown
 from gitops.source.render.yamlread import plain
 
 
@@ -101,11 +102,14 @@ class RenderJob:
         try:
             return list(self._objects(path)), None
         except GitOpsError as error:
-            return [], " ".join(str(error).split())
+            return [], str(error)
 
     def _objects(self, path: Path) -> Iterator[Object]:
-        if not path.is_dir():
-            raise InvalidSpecError(f"{path} is not a directory")
+        # Not Path.is_dir, which raises where a name is too long or a folder above may not be entered.
+        if not os.path.isdir(path):
+            raise InvalidSpecError("it is not a directory")
+        if not _is_text(path.resolve()):
+            raise InvalidSpecError("the folder's name, or one above it, is not UTF-8; rename it")
         sources = self.app.all_sources if self.app else [Source(repoURL="local", path=".")]
         for source in sources:
             if not source.renders:
@@ -114,7 +118,7 @@ class RenderJob:
                 raise InvalidSpecError(f"the chart {source.chart} of {source.repo_url} is not local; render its folder")
             rendered = self.renderer.render(self.request(path, source))
             for warning in rendered.warnings:
-                print(f"gitops: {path}: {warning}", file=sys.stderr)
+                print(f"gitops: {shown(str(path))}: {warning}", file=sys.stderr)
             yield from explode([rendered])
 
     def request(self, path: Path, source: Source) -> RenderRequest:
@@ -144,6 +148,15 @@ class RenderJob:
         )
 
 
+def _is_text(path: Path) -> bool:
+    """Whether a path is UTF-8, as all that the render process is asked."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _place(path: Path, source_path: str) -> tuple[Path, str, str]:
     """(repository root, the source's path in it, how far symlinks may lead)."""
     path = path.resolve()
@@ -162,27 +175,29 @@ def read_app(file: Path) -> Application:
     try:
         value: Any = load(text_of(file.read_bytes()))
     except OSError as error:
-        raise InvalidSpecError(f"{file} cannot be read: {error.strerror}") from None
+        raise InvalidSpecError(f"{shown(str(file))} cannot be read: {error.strerror}") from None
     except YamlError as error:
-        raise InvalidSpecError(f"{file}, line {error.line}: {error.problem}") from None
+        raise InvalidSpecError(f"{shown(str(file))}, line {error.line}: {error.problem}") from None
     if not isinstance(value, dict) or value.get("kind") != "Application":
-        raise InvalidSpecError(f"{file} is not an Application")
+        raise InvalidSpecError(f"{shown(str(file))} is not an Application")
     return Application.from_object(value)
 
 
 def _ref(entry: str) -> tuple[str, Path]:
     name, equals, folder = entry.partition("=")
-    if not equals or not Path(folder).is_dir():
-        raise InvalidSpecError(f"--ref {entry}: write NAME=DIR, with a directory that exists")
+    if not equals or not os.path.isdir(folder):
+        raise InvalidSpecError(f"--ref {shown(entry)}: write NAME=DIR, with a directory that exists")
     return name.removeprefix("$"), Path(folder).resolve()
 
 
 def _print(path: Path, objects: list[Object], error: str | None, output: Format) -> None:
     if output is Format.NDJSON:
-        line = {"path": str(path), "error": error} if error is not None else {"path": str(path), "objects": objects}
+        # JSON is UTF-8, which a file's name need not be.
+        name = os.fsencode(path).decode(errors="backslashreplace")
+        line = {"path": name, "error": error} if error is not None else {"path": name, "objects": objects}
         sys.stdout.buffer.write(orjson.dumps(line) + b"\n")
     elif error is not None:
-        print(f"gitops: {path}: {error}", file=sys.stderr)
+        print(f"gitops: {shown(str(path))}: {error}", file=sys.stderr)
     elif output is Format.JSON:
         sys.stdout.buffer.write(orjson.dumps(objects, option=orjson.OPT_INDENT_2) + b"\n")
     else:

@@ -18,7 +18,7 @@ from typing import Any
 
 import orjson
 
-from gitops.errors import InvalidSpecError, RenderError
+from gitops.errors import InvalidSpecError, RenderError, one_line
 from gitops.model.application import Source
 from gitops.model.base import parse
 from gitops.source import failures
@@ -355,7 +355,7 @@ class _Run:
             source_type=str(done["kind"]),
             inputs=frozenset(str(i) for i in done["inputs"]),
             ref_inputs={str(n): frozenset(str(i) for i in paths) for n, paths in done["ref_inputs"].items()},
-            warnings=tuple(str(w) for w in done["warnings"]),
+            warnings=tuple(one_line(str(w)) for w in done["warnings"]),
             ms=ms,
             peak=float(done["peak"]),
             source=self.source,

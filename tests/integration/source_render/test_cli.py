@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,51 @@ def test_what_cannot_be_rendered(tmp_path: Path) -> None:
     assert "a.yaml, document 1, line" in done.stderr
     missing = gitops(tmp_path / "none")
     assert (missing.returncode, missing.stderr.count("\n")) == (1, 1)
+
+
+#: What would end a line, or speak to the terminal.
+ODD = "new\nline\x1b[31m"
+
+
+def test_what_is_said_of_odd_names_is_one_line_of_text(tmp_path: Path) -> None:
+    """Whoever writes to the repository chooses the names of folders, objects and fields."""
+    write(
+        tmp_path,
+        {
+            f"{ODD}/a.yaml": CONFIG_MAP + "more: [\n",
+            "object/a.yaml": 'apiVersion: v1\nkind: X\nmetadata: {name: "a\\e[31m\\nb", labels: {a: 1}}\n',
+            "chart/Chart.yaml": "apiVersion: v2\nname: web\nversion: 0.1.0\n",
+            "chart/templates/a.yaml": '{{ fail "a\\x1b[31m\\nb" }}',
+            "warned/kustomization.yaml": "resources: []\n",
+            "app.yaml": APPLICATION.replace("path: charts/web", "path: none").replace(
+                APPLICATION[APPLICATION.index("    helm:") :], '    kustomize: {version: "a\\e[31m\\nb"}\n'
+            ),
+        },
+    )
+    for path in (ODD, "object", "chart"):
+        done = gitops(tmp_path / path)
+        assert done.returncode == 1
+        assert done.stderr.startswith("gitops: ")
+        assert done.stderr.removesuffix("\n").isprintable(), done.stderr
+    missing = gitops(tmp_path, "--app", tmp_path / ODD / "app.yaml")
+    assert "cannot be read: No such file" in missing.stderr.removesuffix("\n")
+    assert missing.stderr.removesuffix("\n").isprintable()
+    warned = gitops(tmp_path / "warned", "--app", tmp_path / "app.yaml")
+    assert warned.returncode == 0
+    assert "was passed over" in warned.stderr
+    assert warned.stderr.removesuffix("\n").isprintable()
+
+
+def test_names_that_are_no_text_or_too_long(tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    write(folder, {"a.yaml": CONFIG_MAP})
+    done = gitops(folder, tmp_path / ("x" * 300), "-o", "ndjson")
+    odd, long = (json.loads(line) for line in done.stdout.splitlines())
+    assert odd["path"] == f"{tmp_path}/caf\\xe9"
+    assert "is not UTF-8; rename it" in odd["error"]
+    assert long["error"] == "it is not a directory"
+    assert done.returncode == 1
+    assert done.stderr == "gitops: 2 of 2 directories cannot be rendered\n"
 
 
 def test_a_batch(tmp_path: Path) -> None:

@@ -135,6 +135,7 @@ def rendered(renderer: Renderer, root: Path, source: Source) -> None:
         text = str(error)
         assert not CRASH.search(text), text
         assert "Traceback" not in text
+        assert text.isprintable(), text
     else:
         assert all(isinstance(obj, dict) for obj in objects)
 
