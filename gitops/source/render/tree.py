@@ -51,7 +51,8 @@ class Tree:
         self.links = normal(links)
         self.budget = budget
         self._need = need
-        self._present: set[str] = set() if present is None else {normal(present)}
+        self._own = None if present is None else normal(present)
+        self._present: set[str] = set() if self._own is None else {self._own}
         #: What decided the result: paths that were read, listed, or found missing.
         self.inputs: set[str] = set()
 
@@ -78,6 +79,7 @@ class Tree:
             if real != self.root and not real.startswith(self.root + "/"):
                 raise Refused(f"{shown(path)} is a symlink that leads out of the repository")
             inside = os.path.relpath(real, self.root)
+            self._check_text(path, inside)
             if normal(inside) != path and not self._has(inside):
                 # A symlink into a part of the checkout that may not be there yet.
                 self._bring(inside)
@@ -93,6 +95,15 @@ class Tree:
             # A folder counts once it is listed: what is read in it is recorded by itself.
             self.inputs.add(normal(inside))
         return real if os.path.lexists(real) else None
+
+    def _check_text(self, path: str, inside: str) -> None:
+        """What is read outside of the application's own path is remembered by its name, which has to be text."""
+        if inside.isascii() or (self._own is not None and below(normal(inside), self._own)):
+            return
+        try:
+            inside.encode()
+        except UnicodeEncodeError:
+            raise Refused(f"{shown(path)} leads to {shown(inside)}, a name that is not UTF-8; rename it") from None
 
     def _record_links(self, path: str) -> None:
         parts = path.split("/")

@@ -25,6 +25,20 @@ def test_file_names_with_newlines(render: Render, tmp_path: Path) -> None:
     assert "\n" not in render(tmp_path, "c").origins[0]
 
 
+def test_file_names_that_are_no_text(render: Render, tmp_path: Path) -> None:
+    """Within the application's own path they are names like others; what lies outside is remembered by its name."""
+    odd = Path(os.fsdecode(b"caf\xe9.yaml"))
+    write(tmp_path, {f"app/{odd}": CONFIG_MAP, f"shared/{odd}": CONFIG_MAP, "file/b.yaml": CONFIG_MAP})
+    assert len(render(tmp_path, "app").objects) == 1
+    (tmp_path / "file" / "a.yaml").symlink_to(f"../shared/{odd}")
+    fails(render, tmp_path, "file", match=r"file/a\.yaml leads to shared/caf.*\.yaml, a name that is not UTF-8")
+    write(tmp_path, {"folder/Chart.yaml": CHART, "values/Chart.yaml": CHART, "values/templates/a.yaml": CONFIG_MAP})
+    (tmp_path / "folder" / "templates").symlink_to("../shared")
+    fails(render, tmp_path, "folder", match="not UTF-8")
+    refs = {"other": tmp_path / "shared"}
+    fails(render, tmp_path, "values", helm={"valueFiles": ["$other/*.yaml"]}, refs=refs, match="not UTF-8")
+
+
 def test_a_named_pipe_does_not_hold_the_render(render: Render, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.yaml")
     rendered = render(tmp_path)
