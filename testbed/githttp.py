@@ -35,10 +35,12 @@ class GitHttpServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, root: Path, credentials: tuple[str, str] | None) -> None:
+    def __init__(self, root: Path, credentials: tuple[str, str] | None, token: str = "") -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.root = root
+        #: What a request must show: a user name and password, or a bearer token. None and "": nothing.
         self.credentials = credentials
+        self.token = token
         self.faults: dict[str, Fault] = {}
         self.lock = threading.Lock()
         self.counts: dict[str, Counter[str]] = {}
@@ -85,10 +87,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._backend(url.path, url.query, body)
 
     def _authorised(self) -> bool:
-        if self.server.credentials is None:
-            return True
-        wanted = "Basic " + base64.b64encode(":".join(self.server.credentials).encode()).decode()
-        return self.headers.get("Authorization") == wanted
+        good = [f"Bearer {self.server.token}"] if self.server.token else []
+        if self.server.credentials:
+            good.append("Basic " + base64.b64encode(":".join(self.server.credentials).encode()).decode())
+        return not good or self.headers.get("Authorization") in good
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding", "").lower() != "chunked":

@@ -37,9 +37,21 @@ class GitServer(Closing):
     """
 
     def __init__(
-        self, *, username: str = "", password: str = "", tls: bool = False, ssh: bool = True, user: str = "git"
+        self,
+        *,
+        username: str = "",
+        password: str = "",
+        token: str = "",
+        tls: bool = False,
+        client_certificates: bool = False,
+        ssh: bool = True,
+        user: str = "git",
     ) -> None:
-        """`username`, `password`: ask for them over HTTP. `tls`: HTTPS. `ssh`: with SSH too. `user`: its login name."""
+        """`username`, `password`: ask for them over HTTP. `token`: ask for this bearer token. `tls`: HTTPS.
+
+        `client_certificates`: with TLS, let in who has one of `client_certificate` alone. `ssh`: with SSH too. `user`:
+        its login name.
+        """
         self._sshgit = build.tool("sshgit") if ssh else None
         self._group = ProcessGroup("git")
         self.directory = self._group.directory
@@ -48,12 +60,15 @@ class GitServer(Closing):
         self._user = user
         self._repos: dict[str, GitRepo] = {}
         try:
-            self._http = GitHttpServer(self.root, (username, password) if username or password else None)
+            self._http = GitHttpServer(self.root, (username, password) if username or password else None, token)
             self._authority = Authority(self.directory / "pki") if tls else None
             self.ca_file = self._authority.ca_file if self._authority else None
             if self._authority:
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
                 context.load_cert_chain(self._authority.server_cert, self._authority.server_key)
+                if client_certificates:
+                    context.verify_mode = ssl.CERT_REQUIRED
+                    context.load_verify_locations(self._authority.ca_file)
                 # The handshake is the handler thread's: a client that never finishes it must not stop the others.
                 self._http.socket = context.wrap_socket(
                     self._http.socket, server_side=True, do_handshake_on_connect=False
@@ -85,6 +100,13 @@ class GitServer(Closing):
             f"ssh -F /dev/null -i {self.ssh_key} -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes"
             f" -o UserKnownHostsFile={self.known_hosts} -o BatchMode=yes"
         )
+
+    def client_certificate(self, user: str) -> tuple[str, str]:
+        """A certificate and its key (PEM) of this server's authority. Raises TestbedError without TLS."""
+        if self._authority is None:
+            raise TestbedError("the Git server speaks no TLS and has no authority")
+        certificate, key = self._authority.client(user)
+        return certificate.decode(), key.decode()
 
     def create(self, name: str) -> GitRepo:
         """An empty repository, such as "team/app"."""

@@ -227,17 +227,20 @@ def demanding(web, authority):
     return web(lambda request: (404, b""), context)
 
 
-def test_tls_client_certificate(make, demanding, authority, tmp_path):
-    url, ca = f"{demanding.url}/r.git", {"127.0.0.1": authority.ca_file.read_text()}
-    certificate, key = (part.decode() for part in authority.client("deploy"))
-    entry = Repository(url=url, tlsClientCertData=certificate, tlsClientCertKey=key)
-    with pytest.raises(RepositoryError, match="does not exist there"):
-        make(entry, tls_certs=ca).refs(url)  # it was let in
-    assert demanding.seen
-    demanding.seen.clear()
-    with pytest.raises(RepositoryError):
-        make(tls_certs=ca).refs(url)
-    assert demanding.seen == []
+def test_tls_client_certificate(make, tmp_path):
+    with GitServer(tls=True, client_certificates=True, ssh=False) as server:
+        sha = server.create("team/app").publish({"a": "1"})
+        url, ca = f"{server.http_url}/team/app.git", {"127.0.0.1": server.ca_file.read_text()}
+        certificate, key = server.client_certificate("deploy")
+        mirrors = make(Repository(url=url, tlsClientCertData=certificate, tlsClientCertKey=key), tls_certs=ca)
+        assert mirrors.ensure(url, mirrors.refs(url).require("main")) == sha
+        server.reset_counts()
+        other, its_key = (part.decode() for part in Authority(tmp_path / "other").client("deploy"))
+        for wrong in (Repository(url=url, tlsClientCertData=other, tlsClientCertKey=its_key), Repository(url=url)):
+            with pytest.raises(RepositoryError) as caught:
+                make(wrong, tls_certs=ca, root="wrong").refs(url)
+            assert "PRIVATE KEY" not in str(caught.value)
+        assert server.counts("team/app") == {}
 
 
 def test_tls_client_certificate_for_charts(demanding, authority, tmp_path):
@@ -267,12 +270,15 @@ def test_proxy(make, web):
     assert "pr0xy" not in str(caught.value)
 
 
-def test_bearer_token(make, web):
-    server = web(lambda request: (404, b""))
-    url = f"{server.url}/r.git"
-    with pytest.raises(RepositoryError):
-        make(Repository(url=url, bearerToken="t0k3n")).refs(url)
-    assert server.seen[0].headers["authorization"] == "Bearer t0k3n"
+def test_bearer_token(make):
+    with GitServer(token="t0k3n", tls=True, ssh=False) as server:
+        sha = server.create("team/app").publish({"a": "1"})
+        url, ca = f"{server.http_url}/team/app.git", {"127.0.0.1": server.ca_file.read_text()}
+        mirrors = make(Repository(url=url, bearerToken="t0k3n"), tls_certs=ca)
+        assert mirrors.ensure(url, mirrors.refs(url).require("main")) == sha
+        with pytest.raises(RepositoryError, match="refuses the credentials") as caught:
+            make(Repository(url=url, bearerToken="not-the-t0k3n"), tls_certs=ca).refs(url)
+        assert "not-the-t0k3n" not in str(caught.value)
 
 
 def test_a_redirect_gets_no_credentials(make, web):

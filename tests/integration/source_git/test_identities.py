@@ -7,6 +7,7 @@ import json
 from urllib.parse import parse_qs
 
 import pytest
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
@@ -77,6 +78,43 @@ def test_a_google_key_that_is_refused_or_none(make, web, rsa_key):
     for wrong in ("nonsense", "{}", "[1]"):
         with pytest.raises(RepositoryError, match="is not the JSON key of a service account"):
             make(Repository(url=url, gcpServiceAccountKey=wrong)).refs(url)
+
+
+# --- GitHub Apps ---
+
+
+def test_a_github_app(make, web, rsa_key):
+    """The App's key buys a token of its installation, and a server that wants that token lets in who has it."""
+    token = "ghs_1nstallation"
+
+    def github(request):
+        signed, _, signature = request.headers["authorization"].removeprefix("Bearer ").rpartition(".")
+        try:
+            rsa_key.public_key().verify(_decode(signature), signed.encode(), padding.PKCS1v15(), hashes.SHA256())
+        except InvalidSignature:
+            return 401, b"{}"
+        return 201, json.dumps({"token": token, "expires_at": "2100-01-01T00:00:00Z"}).encode()
+
+    def entry(url: str, key: rsa.RSAPrivateKey) -> Repository:
+        form_ = serialization.PrivateFormat.TraditionalOpenSSL
+        pem = key.private_bytes(serialization.Encoding.PEM, form_, serialization.NoEncryption()).decode()
+        return Repository(
+            url=url, githubAppID="12", githubAppInstallationID="34", githubAppPrivateKey=pem,
+            githubAppEnterpriseBaseUrl=f"{web(github).url}/api/v3",
+        )  # fmt: skip
+
+    with GitServer(username="x-access-token", password=token, tls=True, ssh=False) as server:
+        sha = server.create("org/app").publish({"a": "1"})
+        url, ca = f"{server.http_url}/org/app.git", {"127.0.0.1": server.ca_file.read_text()}
+        mirrors = make(entry(url, rsa_key), tls_certs=ca)
+        assert mirrors.ensure(url, mirrors.refs(url).require("main")) == sha
+        other = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        with pytest.raises(RepositoryError, match="GitHub answered 401") as caught:
+            make(entry(url, other), tls_certs=ca).refs(url)
+        assert "PRIVATE KEY" not in str(caught.value)
+        token = "ghs_0fanother"
+        with pytest.raises(RepositoryError, match="refuses the credentials"):
+            make(entry(url, rsa_key), tls_certs=ca).refs(url)
 
 
 # --- Azure ---
