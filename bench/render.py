@@ -2,16 +2,17 @@
 
     python -m bench.render [--apps 500] [--seconds 5]
 
-Beside each kind stands the tool run as a process, which is what a render would cost without the warm renderers.
+Beside each kind stands the tool run as a process, which is what a render would cost without the warm renderers. The
+peak is that of the render's own process, or of the tool's; the services that renders share are listed at the end.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import resource
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -24,6 +25,8 @@ from testbed import build
 ROOT = Path(__file__).parents[1]
 KINDS = ("plain", "kustomize", "helm")
 WORKERS = 2
+#: Of how many applications a tool's peak is taken.
+_PEAKS = 5
 
 DEPLOYMENT = """apiVersion: apps/v1
 kind: Deployment
@@ -112,7 +115,25 @@ def tools() -> dict[str, list[str]]:
     return found
 
 
-def fleet(renderer: Renderer, root: Path, paths: list[str]) -> float:
+#: Runs a command from a small process and prints its peak KiB: Linux counts what the process was before exec too, which
+#: for a child of this one would be all that this one holds.
+_PEAK = """
+import os, sys
+out = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=out)
+_, status, usage = os.wait4(child, 0)
+print(usage.ru_maxrss)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+def peak_of(command: list[str], folder: Path) -> float:
+    """The peak MiB of a tool that is run on a folder."""
+    wrapped = [sys.executable, "-I", "-S", "-c", _PEAK, *command, str(folder)]
+    return int(subprocess.run(wrapped, check=True, capture_output=True).stdout) / 1024
+
+
+def fleet(paths: list[str], one: Callable[[str], object]) -> float:
     """Seconds until WORKERS forked processes have rendered every path once between them."""
     started = time.perf_counter()
     children = []
@@ -122,7 +143,7 @@ def fleet(renderer: Renderer, root: Path, paths: list[str]) -> float:
             code = 1
             try:
                 for path in paths[worker::WORKERS]:
-                    assert len(renderer.render(request(root, path)).objects) == 5
+                    one(path)
                 code = 0
             finally:
                 os._exit(code)
@@ -165,29 +186,37 @@ def main() -> None:
         paths = write(root, options.apps)
         renderer = Renderer(sandbox="required", kustomize=str(binary))
         kubectl = Renderer(sandbox="required", kustomize="kubectl")
+        peaks: list[float] = []
+
+        def warm(path: str) -> None:
+            rendered = renderer.render(request(root, path))
+            assert len(rendered.objects) == len(NAMES)
+            peaks.append(rendered.peak)
+
+        def by_kubectl(path: str) -> None:
+            kubectl.render(request(root, path))
+
+        def process(command: list[str]) -> Callable[[str], object]:
+            return lambda path: subprocess.run([*command, root / path], check=True, capture_output=True)
+
         print(f"{'':<30}{'p50 ms':>8}{'p95 ms':>8}{'peak MiB':>10}")
         for kind in KINDS:
-            peaks: list[float] = []
-            taken = each(
-                paths[kind],
-                options.seconds,
-                lambda p, peaks=peaks: peaks.append(renderer.render(request(root, p)).peak),
-            )
-            _row(kind, taken, max(peaks))
+            _row(kind, each(paths[kind], options.seconds, warm), max(peaks))
+            peaks.clear()
             if kind == "kustomize":
-                _row("kustomize, by kubectl", each(
-                    paths[kind], options.seconds, lambda p: kubectl.render(request(root, p))), None)  # fmt: skip
+                _row("kustomize, by kubectl", each(paths[kind], options.seconds, by_kubectl), None)
             if kind in commands:
-                taken = each(
-                    paths[kind],
-                    options.seconds,
-                    lambda p, kind=kind: subprocess.run([*commands[kind], root / p], check=True, capture_output=True),
-                )
-                _row(f"{kind} as a process", taken, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
+                peak = max(peak_of(commands[kind], root / path) for path in paths[kind][:_PEAKS])
+                _row(f"{kind} as a process", each(paths[kind], options.seconds, process(commands[kind])), peak)
         every = [path for kind in KINDS for path in paths[kind]]
         every.sort(key=lambda p: int(p.rpartition("-")[2]))
-        seconds = fleet(renderer, root, every)
-        print(f"\n{len(every)} applications, {WORKERS} workers: {seconds:.1f} s, {len(every) / seconds:.0f} renders/s")
+        print()
+        _rate("all applications", every, warm)
+        for kind in KINDS:
+            _rate(kind, paths[kind], warm)
+            if kind in commands:
+                _rate(f"{kind} as processes", paths[kind], process(commands[kind]))
+        print()
         for what, mib in sorted(resident(renderer.pid or 0).items()):
             print(f"{what:<30}{mib:>8.1f} MiB PSS")
         kubectl.close()
@@ -198,6 +227,11 @@ def _row(name: str, taken: list[float], peak: float | None) -> None:
     p95 = statistics.quantiles(taken, n=20)[-1]
     shown = f"{peak:>10.0f}" if peak is not None else ""
     print(f"{name:<30}{statistics.median(taken):>8.1f}{p95:>8.1f}{shown}", flush=True)
+
+
+def _rate(name: str, paths: list[str], one: Callable[[str], object]) -> None:
+    seconds, count = fleet(paths, one), len(paths)
+    print(f"{name:<30}{count:>5} in {seconds:.1f} s by {WORKERS} workers: {count / seconds:.0f} renders/s", flush=True)
 
 
 if __name__ == "__main__":
