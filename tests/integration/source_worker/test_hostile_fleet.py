@@ -81,7 +81,7 @@ ATTACKS = {
     "gibibyte": Attack("more than 512 MiB of files", prepare=_large),
     "endless": Attack("took longer than", {"app/Chart.yaml": CHART, "app/templates/a.yaml": LOOP}),
     "many-objects": Attack(
-        "more than 20000 objects|took longer|more than .* of CPU",
+        "more than 5000 objects|took longer|more than .* of CPU",
         {"app/Chart.yaml": CHART, "app/templates/a.yaml": MANY},
     ),
     "dash": Attack("is not a URL|holds blanks", source={"repoURL": "--upload-pack=touch {mark}"}),
