@@ -58,6 +58,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     except GitOpsError as error:
         print(f"gitops: {error}", file=sys.stderr)
         sys.exit(1)
+    except ValueError as error:
+        from gitops.cli.environment import problem
+
+        if (said := problem(error)) is None:
+            raise
+        print(f"gitops: {said}", file=sys.stderr)
+        sys.exit(1)
 
 
 def _load(command: Command) -> typer.Typer:

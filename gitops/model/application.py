@@ -294,10 +294,10 @@ class Application(ApiModel):
 
         Raises InvalidSpecError naming the field that cannot be read.
         """
-        meta = obj.get("metadata") or {}
-        return parse(
-            cls, {**obj, "status": obj.get("status") or {}}, f"Application {meta.get('namespace')}/{meta.get('name')}"
-        )
+        meta = obj.get("metadata")
+        parts = (meta.get("namespace"), meta.get("name")) if isinstance(meta, dict) else ()
+        what = "Application " + "/".join(part for part in parts if isinstance(part, str) and part)
+        return parse(cls, {**obj, "status": obj.get("status") or {}}, what.strip())
 
     @property
     def name(self) -> str:

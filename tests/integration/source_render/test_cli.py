@@ -20,9 +20,10 @@ CONFIG_MAP = (
 )
 
 
-def gitops(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def gitops(*arguments: str | Path, **settings: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from gitops.cli import main; main()", "render", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=120)
+    env = {**os.environ, **settings}
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=120, env=env)
 
 
 def test_yaml_reads_back_as_it_was(tmp_path: Path) -> None:
@@ -146,6 +147,37 @@ def test_the_application_must_be_one(tmp_path: Path) -> None:
     done = gitops(tmp_path, "--app", tmp_path / "app.yaml")
     assert done.returncode == 1
     assert "is not an Application" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("metadata: 3\nspec: {}", "Application is invalid: metadata: Input should be a valid dictionary"),
+        ("metadata: {name: web}", "Application web is invalid: spec: Field required"),
+        ("metadata: {name: web, namespace: argocd}\nspec: {}", "Application argocd/web has no source"),
+    ],
+)
+def test_the_application_must_be_readable(tmp_path: Path, text: str, message: str) -> None:
+    write(tmp_path, {"app.yaml": f"kind: Application\n{text}\n"})
+    done = gitops(tmp_path, "--app", tmp_path / "app.yaml")
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("GITOPS_RENDER_SECONDS", "GITOPS_RENDER_SECONDS: Input should be a valid number"),
+        ("GITOPS_PLUGINS", "GITOPS_PLUGINS is not readable; write it as JSON"),
+    ],
+)
+def test_a_setting_that_cannot_be_read(tmp_path: Path, name: str, message: str) -> None:
+    done = gitops(tmp_path, **{name: "pa55w0rd"})
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "pa55w0rd" not in done.stderr
 
 
 def test_references_reach_the_folder_beside_and_symlinks_do_not(tmp_path: Path) -> None:
