@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gitops.errors import RenderError
+from gitops.source.access.urls import scrub
 from gitops.source.request import Brought, ChartDependency, RemoteBase, RemoteFile
 
 
@@ -55,7 +56,9 @@ class Bringing:
         for item in items:
             base = RemoteBase(str(item["url"]), str(item["repo_url"]), str(item["ref"]), str(item["path"]))
             if self._remote is None:
-                raise RenderError(f"the remote base {base.url} is not allowed here; use a base in the same repository")
+                raise RenderError(
+                    f"the remote base {scrub(base.url)} is not allowed here; use a base in the same repository"
+                )
             self.bases[base] = self._remote(base)
 
     def _bring_chart(self, items: list[dict[str, Any]]) -> None:
@@ -63,7 +66,7 @@ class Bringing:
             wanted = ChartDependency(str(item["name"]), str(item["version"]), str(item["repository"]))
             if self._charts is None:
                 raise RenderError(
-                    f"the chart's dependency {wanted.name} {wanted.version} of {wanted.repository} "
+                    f"the chart's dependency {wanted.name} {wanted.version} of {scrub(wanted.repository)} "
                     "is not in its charts folder; run helm dependency build and commit the result"
                 )
             self._archives[str(item["key"])] = str(self._charts(wanted))
@@ -71,5 +74,7 @@ class Bringing:
     def _bring_file(self, items: list[dict[str, Any]]) -> None:
         for item in items:
             if self._file is None:
-                raise RenderError(f"the remote file {item['url']} is not fetched here; use a file of the repository")
+                raise RenderError(
+                    f"the remote file {scrub(str(item['url']))} is not fetched here; use a file of the repository"
+                )
             self._files[str(item["url"])] = str(self._file(RemoteFile(str(item["url"]))))

@@ -22,6 +22,7 @@ from gitops.errors import InvalidSpecError, RenderError, one_line
 from gitops.model.application import Source
 from gitops.model.base import parse
 from gitops.source import failures
+from gitops.source.access.urls import scrub
 from gitops.source.bringing import Bringing
 from gitops.source.git.tree import PathNotFound
 from gitops.source.render.overrides import merge_patch
@@ -335,7 +336,7 @@ class _Run:
         if message["error"] == "memory":
             return failures.memory(self.request.limits)
         kind = InvalidSpecError if message["error"] == "spec" else RenderError
-        return kind(str(message["text"]))
+        return kind(scrub(str(message["text"])))
 
     def _died(self, process: RenderProcess) -> RenderError:
         assert self.status
@@ -355,7 +356,7 @@ class _Run:
             source_type=str(done["kind"]),
             inputs=frozenset(str(i) for i in done["inputs"]),
             ref_inputs={str(n): frozenset(str(i) for i in paths) for n, paths in done["ref_inputs"].items()},
-            warnings=tuple(one_line(str(w)) for w in done["warnings"]),
+            warnings=tuple(one_line(scrub(str(w))) for w in done["warnings"]),
             ms=ms,
             peak=float(done["peak"]),
             source=self.source,

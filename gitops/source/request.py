@@ -9,6 +9,7 @@ from typing import Protocol
 
 from gitops.model.application import Source
 from gitops.model.objects import Object
+from gitops.project.urls import redact
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class BuildEnv:
     target_revision: str = ""
 
     def variables(self) -> dict[str, str]:
-        """The variables by name."""
+        """The variables by name; no user or password of the repository's URL is among them."""
         return {
             "ARGOCD_APP_NAME": self.app_name,
             "ARGOCD_APP_NAMESPACE": self.namespace,
@@ -56,7 +57,7 @@ class BuildEnv:
             "ARGOCD_APP_REVISION": self.revision,
             "ARGOCD_APP_REVISION_SHORT": self.revision[:7],
             "ARGOCD_APP_REVISION_SHORT_8": self.revision[:8],
-            "ARGOCD_APP_SOURCE_REPO_URL": self.repo_url,
+            "ARGOCD_APP_SOURCE_REPO_URL": redact(self.repo_url),
             "ARGOCD_APP_SOURCE_PATH": self.path,
             "ARGOCD_APP_SOURCE_TARGET_REVISION": self.target_revision,
         }

@@ -45,11 +45,12 @@ def render(renderer: Renderer) -> Render:
         refs: dict[str, Path] | None = None,
         **source: Any,
     ) -> Rendered:
+        spec = Source.model_validate({"repoURL": "https://git.example.com/r.git", "path": path, **source})
         request = RenderRequest(
             root=root,
             path=path,
-            source=Source.model_validate({"repoURL": "https://git.example.com/r.git", "path": path, **source}),
-            env=BuildEnv(app_name="app", namespace="space"),
+            source=spec,
+            env=BuildEnv(app_name="app", namespace="space", repo_url=spec.repo_url),
             limits=replace(LIMITS, **(limits or {})),
             plugins=plugins or {},
             refs=refs or {},

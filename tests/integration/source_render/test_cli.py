@@ -212,3 +212,26 @@ def test_nothing_is_fetched(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "remote base https://git.example.com/o/r.git//x?ref=v1 is not allowed here" in done.stderr
     assert "remote file https://files.example.com/x.yaml is not fetched here" in done.stderr
+
+
+def test_no_password_of_a_url_is_said(tmp_path: Path) -> None:
+    """Who renders by hand, or in a build whose log others read, is told where it leads, and no more."""
+    url = "https://user:hunter2@h.example.com/r"
+    chart = "apiVersion: v2\nname: web\nversion: 0.1.0\n"
+    write(
+        tmp_path,
+        {
+            "base/kustomization.yaml": f"resources: ['{url}.git//x?ref=v1']\n",
+            "getter/kustomization.yaml": f"components: ['git::{url}.git//x']\n",
+            "file/kustomization.yaml": f"resources: ['{url}/x.yaml']\n",
+            "patch/kustomization.yaml": f"patchesStrategicMerge: ['{url}/x']\n",
+            "chart/Chart.yaml": f"{chart}dependencies: [{{name: x, version: 1.0.0, repository: '{url}'}}]\n",
+            "fails/Chart.yaml": chart,
+            "fails/templates/a.yaml": f'{{{{ fail "cannot reach {url}" }}}}',
+        },
+    )
+    folders = ["base", "getter", "file", "patch", "chart", "fails"]
+    done = gitops(*(tmp_path / name for name in folders))
+    assert done.returncode == 1
+    assert done.stderr.count("h.example.com") == len(folders), done.stderr
+    assert "hunter2" not in done.stderr

@@ -20,13 +20,13 @@ def plugin(code: str) -> dict[str, PluginCommand]:
     return {"p": PluginCommand("p", (sys.executable, "-I", "-S", "-c", code), readable=(sys.prefix, sys.base_prefix))}
 
 
-def answer(render: Render, tmp_path: Path, code: str) -> dict[str, str]:
+def answer(render: Render, tmp_path: Path, code: str, **source: str) -> dict[str, str]:
     """What code prints that runs inside the sandbox, as the data of a ConfigMap."""
     wrapped = (
         "import json\ndata = {}\n" + code + "\n"
         "print(json.dumps({'apiVersion': 'v1', 'kind': 'ConfigMap', 'metadata': {'name': 'a'}, 'data': data}))"
     )
-    data: dict[str, str] = render(tmp_path, plugins=plugin(wrapped), plugin={"name": "p"}).objects[0]["data"]
+    data: dict[str, str] = render(tmp_path, plugins=plugin(wrapped), plugin={"name": "p"}, **source).objects[0]["data"]
     return data
 
 
@@ -77,7 +77,10 @@ data["own folder"] = open("mine.txt").read()
 
 def test_the_environment_is_clean(render: Render, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITOPS_SEAL_KEY", "secret")
-    found = answer(render, tmp_path, "import os\ndata.update(os.environ)")
+    url = "https://user:hunter2@git.example.com/r.git"
+    found = answer(render, tmp_path, "import os\ndata.update(os.environ)", repoURL=url)
+    assert found["ARGOCD_APP_SOURCE_REPO_URL"] == "https://git.example.com/r.git"
+    assert not [name for name, value in found.items() if "hunter2" in value]
     assert found["ARGOCD_APP_NAME"] == "app"
     assert not [name for name in found if name.startswith(("GITOPS_", "KUBECONFIG", "REDIS"))]
     assert found["HOME"].rpartition("/")[2].startswith("render-")
