@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 from collections.abc import Callable
 from typing import Any
@@ -59,6 +60,12 @@ def _answer(channel: Channel, temp: str) -> tuple[dict[str, Any], bytes]:
         return {"error": "refused", "text": str(error)}, b""
     except RecursionError:
         return {"error": "refused", "text": "the source is nested too deeply"}, b""
+    except OSError as error:
+        root = os.path.realpath(job["root"])
+        if not isinstance(error.filename, str) or not error.filename.startswith(root + "/"):
+            raise
+        name = os.path.relpath(error.filename, root)
+        return {"error": "refused", "text": f"{shown(name)} cannot be read: {error.strerror}"}, b""
 
 
 def _ask(channel: Channel) -> Callable[[dict[str, Any]], Any]:

@@ -39,6 +39,15 @@ def test_file_names_that_are_no_text(render: Render, tmp_path: Path) -> None:
     fails(render, tmp_path, "values", helm={"valueFiles": ["$other/*.yaml"]}, refs=refs, match="not UTF-8")
 
 
+def test_a_file_that_may_not_be_read_is_named(render: Render, tmp_path: Path) -> None:
+    write(tmp_path, {"app/a.yaml": CONFIG_MAP, "chart/Chart.yaml": CHART, "chart/templates/a.yaml": CONFIG_MAP})
+    for folder, name in (("app", "app/a.yaml"), ("chart", "chart/templates/a.yaml"), ("chart", "chart/templates")):
+        (tmp_path / name).chmod(0)
+        error = fails(render, tmp_path, folder, match=rf"^{name} cannot be read: Permission denied$")
+        assert str(tmp_path) not in str(error)
+        (tmp_path / name).chmod(0o700)
+
+
 def test_a_named_pipe_does_not_hold_the_render(render: Render, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.yaml")
     rendered = render(tmp_path)
