@@ -81,7 +81,7 @@ class ObjectEars:
             self._tell(app, event.key, version, gone=True)
 
     def _tell(self, app: str, key: ObjectKey, version: int, **how: Any) -> int:
-        return self._state.live.observe(app, key, version, fence=self._fence, **how)
+        return self._state.live.observe(app, key, version, server=self._server, fence=self._fence, **how)
 
     def sweep(self, kinds: set[tuple[str, str]], apps: Iterable[str] | None = None) -> None:
         """After the first lists of these kinds: what Redis knows of them and no list had may be gone.
@@ -92,7 +92,8 @@ class ObjectEars:
         at the version that is known, so that an object which lives on, without our label, is read once and no more.
         """
         mine = sorted(self._state.apps.ids() if apps is None else apps)
-        for known in (self._state.live.observed_of(mine), self._state.live.compared_of(mine)):
+        live, server = self._state.live, self._server
+        for known in (live.observed_of(mine, server), live.compared_of(mine, server)):
             for app, versions in known.items():
                 for key, version in versions.items():
                     if version > 0 and (key.group, key.kind) in kinds and key not in self._seen:

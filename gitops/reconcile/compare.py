@@ -126,7 +126,7 @@ def look(
     """
     config = engine.control.get()
     hard = app.annotations.get(REFRESH) == "hard"
-    snapshot = engine.state.live.snapshot(app.id)
+    snapshot = engine.state.live.snapshot(app.id, engine.server_of(app))
     comparison = Comparison(app, config, desired, snapshot, operation=operation)
     if desired.error and not desired.artifact:
         comparison.findings = _failed(comparison, [desired.error])
@@ -242,7 +242,8 @@ def finish(engine: Engine, comparison: Comparison) -> None:
     """Note what was compared, so that it is not read again, and look again where more came meanwhile."""
     app, view = comparison.app, comparison.view
     failed = view is None or comparison.desired.error is not None
-    if view is not None and engine.state.live.settle(app.id, comparison.snapshot.dirty, view.notes):
+    snapshot = comparison.snapshot
+    if view is not None and engine.state.live.settle(app.id, snapshot.dirty, view.notes, snapshot.server):
         engine.state.queue.want(DIFF, app.id, Rank.DRIFT)
     full = time.time() + engine.settings.full_compare_interval
     done = "" if failed else comparison.desired.spec

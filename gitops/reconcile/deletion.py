@@ -167,7 +167,8 @@ def _live(
     """Everything in the cluster that carries the application's marks, by status, Artifact and the live index."""
     keys = {_key(row) for row in app.status.get("resources") or []}
     keys |= {m.key for m in artifact.objects} if artifact else set()
-    keys |= {key for key, version in engine.state.live.snapshot(app.id).observed.items() if version > 0}
+    observed = engine.state.live.snapshot(app.id, engine.server_of(app)).observed
+    keys |= {key for key, version in observed.items() if version > 0}
     mine = app.instance(engine.settings.namespace)
     found = []
     for outcome in run_parallel(client.get, sorted(keys), READERS):

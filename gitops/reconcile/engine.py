@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from gitops.cluster import ApiError, ClusterClient, Connection, UnknownKind
 from gitops.errors import GitOpsError, ProjectDenied, SyncError
 from gitops.model.application import Application
-from gitops.model.names import API_VERSION, GROUP, REFRESH
+from gitops.model.names import API_VERSION, GROUP, IN_CLUSTER_SERVER, REFRESH
 from gitops.model.objects import GVK, Manifest, Object, ObjectKey
 from gitops.model.project import AppProject
 from gitops.observe import BackgroundWriter, EventRecorder, logs
@@ -187,6 +187,14 @@ class Engine:
             # A Secret that is there and cannot be used says why, instead of "no such cluster".
             clusters.find(app.spec.destination)
         validate_application(app, project, clusters.all(), control_namespace=self.settings.namespace)
+
+    def server_of(self, app: Application) -> str:
+        """The URL of the destination's cluster; that of the control cluster where the destination names none."""
+        try:
+            return self.clusters.update(self.control).find(app.spec.destination).server
+        except GitOpsError:
+            # Whoever goes on to the cluster says so.
+            return IN_CLUSTER_SERVER
 
     def desires(self, app: Application, project: AppProject, config: ControlConfig) -> Desires:
         """What makes the application's desired state, with its project's credentials and limits."""

@@ -154,7 +154,7 @@ def _go_on(
             break
     shown = parking.look(engine, run, outcome) if isinstance(outcome, Parked) else None
     notes = {**_notes(run), **(shown.view.notes if shown and shown.view else {})}
-    newer = engine.state.live.settle(app.id, dirty, notes)
+    newer = engine.state.live.settle(app.id, dirty, notes, run.server)
     if isinstance(outcome, Done):
         ending.end(engine, app, record, run)
     elif isinstance(outcome, Parked):
@@ -189,7 +189,7 @@ def _prepare(engine: Engine, app: Application, record: OperationRecord, lock: Lo
         server=cluster.server,
         client=RecordingClient(client),
         artifact=artifact,
-        snapshot=engine.state.live.snapshot(app.id),
+        snapshot=engine.state.live.snapshot(app.id, cluster.server),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -10,6 +10,7 @@ import orjson
 import redis
 
 from gitops.model.health import Health
+from gitops.model.names import IN_CLUSTER_SERVER
 from gitops.model.objects import ObjectKey
 from gitops.state.keys import Keys
 from gitops.state.lease import Fence
@@ -68,10 +69,16 @@ class Snapshot:
     #: As the watcher saw it; a negative version is that of an object's deletion.
     observed: dict[ObjectKey, int] = field(default_factory=dict)
     compared: dict[ObjectKey, Note] = field(default_factory=dict)
+    #: The cluster that it is of.
+    server: str = IN_CLUSTER_SERVER
 
 
 class LiveIndex:
-    """About 100 bytes for each managed object in each of two hashes; it goes with its application."""
+    """About 100 bytes for each managed object in each of two hashes; it goes with its application.
+
+    `server` is the URL of the cluster that an object is on: an application that moves leaves its objects on the former
+    one, and what is known of them says nothing of those on the next.
+    """
 
     def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys, queue: Queue) -> None:
         self._redis, self._scripts, self._keys, self._queue = client, scripts, keys, queue
@@ -82,6 +89,7 @@ class LiveIndex:
         key: ObjectKey,
         resource_version: int,
         *,
+        server: str = IN_CLUSTER_SERVER,
         gone: bool = False,
         quiet: bool = False,
         later: float = 0.0,
@@ -109,7 +117,7 @@ class LiveIndex:
                 *([fence.key] if fence else ()),
             ],
             [
-                key.encode(),
+                _place(server) + key.encode(),
                 resource_version,
                 int(gone),
                 int(quiet),
@@ -125,8 +133,8 @@ class LiveIndex:
         )
         return int(answer) if pipe is None else ECHO
 
-    def snapshot(self, app: str) -> Snapshot:
-        """The index of one application."""
+    def snapshot(self, app: str, server: str = IN_CLUSTER_SERVER) -> Snapshot:
+        """The index of one application on one cluster."""
         pipe = self._redis.pipeline(transaction=True)
         pipe.hget(self._keys.app(app), "dirty")
         pipe.hgetall(self._keys.observed(app))
@@ -134,35 +142,39 @@ class LiveIndex:
         dirty, observed, compared = pipe.execute()
         return Snapshot(
             dirty=dirty.decode() if dirty else "0",
-            observed={ObjectKey.decode(k.decode()): int(v) for k, v in observed.items()},
-            compared={ObjectKey.decode(k.decode()): Note.load(v) for k, v in compared.items()},
+            observed={key: int(version) for key, version in _on(server, observed)},
+            compared={key: Note.load(note) for key, note in _on(server, compared)},
+            server=server,
         )
 
-    def settle(self, app: str, dirty: str, notes: Mapping[ObjectKey, Note | None]) -> bool:
+    def settle(
+        self, app: str, dirty: str, notes: Mapping[ObjectKey, Note | None], server: str = IN_CLUSTER_SERVER
+    ) -> bool:
         """Note what was compared (None forgets an object). True where the watcher saw something newer meanwhile."""
-        args: list[str] = [dirty]
+        place = _place(server)
+        args: list[str] = [dirty, place]
         for key, note in notes.items():
-            args += [key.encode(), note.dump() if note else ""]
+            args += [place + key.encode(), note.dump() if note else ""]
         keys = [self._keys.observed(app), self._keys.compared(app), self._keys.app(app)]
         return bool(self._scripts("settle", keys, args))
 
-    def observed_of(self, apps: Sequence[str]) -> dict[str, dict[ObjectKey, int]]:
-        """What was observed of many applications, in one round trip."""
+    def observed_of(self, apps: Sequence[str], server: str = IN_CLUSTER_SERVER) -> dict[str, dict[ObjectKey, int]]:
+        """What was observed of many applications on one cluster, in one round trip."""
         pipe = self._redis.pipeline(transaction=False)
         for app in apps:
             pipe.hgetall(self._keys.observed(app))
         return {
-            app: {ObjectKey.decode(k.decode()): int(v) for k, v in versions.items()}
+            app: {key: int(version) for key, version in _on(server, versions)}
             for app, versions in zip(apps, pipe.execute(), strict=True)
         }
 
-    def compared_of(self, apps: Sequence[str]) -> dict[str, dict[ObjectKey, int]]:
-        """The resourceVersions that the last comparisons of many applications noted, in one round trip."""
+    def compared_of(self, apps: Sequence[str], server: str = IN_CLUSTER_SERVER) -> dict[str, dict[ObjectKey, int]]:
+        """The resourceVersions that comparisons of many applications noted on one cluster, in one round trip."""
         pipe = self._redis.pipeline(transaction=False)
         for app in apps:
             pipe.hgetall(self._keys.compared(app))
         return {
-            app: {ObjectKey.decode(k.decode()): Note.load(v).resource_version for k, v in notes.items()}
+            app: {key: Note.load(note).resource_version for key, note in _on(server, notes)}
             for app, notes in zip(apps, pipe.execute(), strict=True)
         }
 
@@ -198,3 +210,17 @@ class LiveIndex:
             return []
         taken = [app for app in found if self._redis.zrem(self._keys.soon, app)]
         return [app.decode() for app in taken]
+
+
+def _place(server: str) -> str:
+    """What stands before the keys of a cluster's objects; nothing for the control cluster, where most of them are."""
+    return "" if server == IN_CLUSTER_SERVER else f"{server} "
+
+
+def _on(server: str, fields: Mapping[bytes, bytes]) -> Iterator[tuple[ObjectKey, bytes]]:
+    """The objects of one cluster, of a hash of them all."""
+    wanted = _place(server)
+    for name, value in fields.items():
+        place, blank, key = name.decode().rpartition(" ")
+        if place + blank == wanted:
+            yield ObjectKey.decode(key), value

@@ -1,8 +1,9 @@
 -- The end of a comparison: what was compared is noted, in one call with the question whether more came meanwhile.
 -- KEYS: observed hash, compared hash, app hash.
--- ARGV: dirty as read at the start, then (object key, note) pairs; a note is "<rv>|…", "" forgets the object.
+-- ARGV: dirty as read at the start, what stands before the keys of this cluster's objects ("" for the control cluster, whose
+-- keys hold no blank), then (object key, note) pairs; a note is "<rv>|…", "" forgets the object.
 -- Returns 1 where the watcher saw something newer than what was compared, else 0.
-for at = 2, #ARGV, 2 do
+for at = 3, #ARGV, 2 do
   if ARGV[at + 1] == '' then
     redis.call('HDEL', KEYS[2], ARGV[at])
     local seen = redis.call('HGET', KEYS[1], ARGV[at])
@@ -14,11 +15,13 @@ end
 local dirty = redis.call('HGET', KEYS[3], 'dirty') or '0'
 if dirty ~= ARGV[1] then
   -- What is there and not noted counts too: an operation may wait for a hook that another worker made.
-  local observed = redis.call('HGETALL', KEYS[1])
+  local observed, place = redis.call('HGETALL', KEYS[1]), ARGV[2]
   for at = 1, #observed, 2 do
-    local note = redis.call('HGET', KEYS[2], observed[at])
-    local noted = tonumber(note and string.match(note, '^%d+') or '0')
-    if math.abs(tonumber(observed[at + 1])) > noted then return 1 end
+    if string.match(observed[at], '^%S+ ') == (place ~= '' and place or nil) then
+      local note = redis.call('HGET', KEYS[2], observed[at])
+      local noted = tonumber(note and string.match(note, '^%d+') or '0')
+      if math.abs(tonumber(observed[at + 1])) > noted then return 1 end
+    end
   end
 end
 redis.call('HSET', KEYS[3], 'seen', dirty)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from beat.objects import ObjectEars
 from gitops.cluster import Event
+from gitops.model.names import IN_CLUSTER_SERVER
 from gitops.model.objects import Object, ObjectKey
 from gitops.state import State
 from gitops.state.live import Note
@@ -15,7 +16,7 @@ KINDS = {("", "ConfigMap")}
 
 def ears(state: State) -> ObjectEars:
     state.redis.sadd(state.keys.apps, APP)
-    return ObjectEars(state, "https://cluster", lambda _obj: APP)
+    return ObjectEars(state, IN_CLUSTER_SERVER, lambda _obj: APP)
 
 
 def compared(state: State, version: int = 10) -> None:

@@ -103,6 +103,31 @@ def test_a_cluster_secret_that_is_changed_is_used_as_it_is_now(
     eventually(lambda: (far.get(settings) or {})["data"] == {"colour": "blue"}, "the healed ConfigMap", 30, world.logs)
 
 
+def test_an_application_that_moves_is_made_where_it_is_now(
+    world: World, there: ControlPlane, far: ClusterClient, small: dict[str, str]
+) -> None:
+    enrol(world, there, there.token)
+    url = world.repo(small).http_url
+    settings = ObjectKey("", "ConfigMap", "moves", "settings")
+    away = {"namespace": "moves", "name": "oslo"}
+    world.application("moves", url, destination=away)
+    world.becomes("moves")
+
+    # What runs on the one cluster says nothing of the other, and its watch goes on to tell of it.
+    world.application("moves", url)
+    eventually(lambda: world.client.get(settings), "the ConfigMap on this cluster", context=world.logs)
+    world.becomes("moves")
+    world.client.merge_patch(settings, {"data": {"colour": "red"}}, field_manager="a-person")
+    eventually(lambda: (world.client.get(settings) or {})["data"] == {"colour": "blue"}, "its heal", context=world.logs)
+    assert far.get(settings), "what was left there is nobody's to delete"
+
+    # Nor is what was known before of the one that it comes back to.
+    far.delete(settings)
+    eventually(lambda: far.get(settings) is None, "the end of what was left there")
+    world.application("moves", url, destination=away)
+    eventually(lambda: far.get(settings), "the ConfigMap on the other cluster", context=world.logs)
+
+
 def test_a_destination_that_is_no_cluster_is_one_sentence(world: World, small: dict[str, str]) -> None:
     world.application("nowhere", world.repo(small).http_url, destination={"namespace": "x", "name": "atlantis"})
     assert "no cluster 'atlantis' is known" in world.condition("nowhere", "InvalidSpecError")

@@ -149,3 +149,23 @@ def test_the_strays_of_a_namespace_are_listed_by_one_at_a_time_and_believed_for_
     state.strays.release("https://a", "shop")
     assert state.strays.get("https://a", "shop") == [KEY]
     assert state.strays.get("https://b", "shop") is None
+
+
+def test_what_is_on_one_cluster_says_nothing_of_another(state: State) -> None:
+    """An application that moves leaves its objects where they were; their changes go on to be heard."""
+    far = "https://far.example"
+    compared(state, 10)
+    state.live.observe(APP, KEY, 10)
+    assert state.live.snapshot(APP, far).observed == state.live.snapshot(APP, far).compared == {}
+    dirty = state.live.snapshot(APP, far).dirty
+    state.live.observe(APP, KEY, 7, server=far)
+    assert state.live.snapshot(APP).observed == {KEY: 10}
+    assert state.live.snapshot(APP, far).observed == {KEY: 7}
+    assert not state.live.settle(APP, dirty, {KEY: note(10)}), "7 is newer than what was compared, but elsewhere"
+    assert state.live.settle(APP, dirty, {}, far)
+    state.live.settle(APP, dirty, {KEY: note(7)}, far)
+    assert state.live.compared_of([APP], far) == {APP: {KEY: 7}}
+    assert state.live.compared_of([APP]) == {APP: {KEY: 10}}
+    state.live.settle(APP, dirty, {KEY: None}, far)
+    assert state.live.compared_of([APP], far) == {APP: {}}
+    assert state.live.observed_of([APP]) == {APP: {KEY: 10}}
