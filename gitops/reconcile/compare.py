@@ -45,6 +45,8 @@ class Comparison:
     artifact: Artifact | None = None
     view: View | None = None
     findings: statuses.Findings | None = None
+    #: The flag as it was when the look began (Flags.anew).
+    anew: str = "0"
     #: The operation that has just ended; None: the one that the status tells of.
     operation: Object | None = None
 
@@ -135,7 +137,8 @@ def look(
     if comparison.artifact is None:
         engine.state.queue.want(FETCH, app.id, Rank.DRIFT)
         return None
-    full = hard or engine.state.apps.flags(app.id).full <= time.time()
+    flags = engine.state.apps.flags(app.id)
+    comparison.anew, full = flags.anew, hard or flags.full <= time.time()
     try:
         clusters = engine.clusters.update(engine.control)
         client, server = clusters.client(app.spec.destination), clusters.find(app.spec.destination).server
@@ -247,7 +250,8 @@ def finish(engine: Engine, comparison: Comparison) -> None:
         engine.state.queue.want(DIFF, app.id, Rank.DRIFT)
     full = time.time() + engine.settings.full_compare_interval
     done = "" if failed else comparison.desired.spec
-    engine.state.apps.set_fields(app.id, done=done, full=f"{full:.0f}", told=comparison.desired.told)
+    told = comparison.desired.told
+    engine.state.apps.set_compared(app.id, comparison.anew, done=done, full=f"{full:.0f}", told=told)
     if not engine.control.is_current(comparison.config):
         # Projects or settings changed meanwhile: beat has us look again, and that look has to read everything.
         engine.state.apps.set_fields(app.id, done="", full="0")

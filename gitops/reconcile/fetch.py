@@ -33,6 +33,7 @@ def fetch(engine: Engine, app_id: str) -> None:
         engine.state.apps.forget(app_id)
         return
     spec = spec_digest(obj)
+    anew = engine.state.apps.field(app_id, "anew") or "0"
     former = engine.state.apps.desired(app_id)
     begun = time.monotonic()
     try:
@@ -56,7 +57,7 @@ def fetch(engine: Engine, app_id: str) -> None:
                 logger, "rendered", app=app_id, revision=",".join(outcome.revisions), artifact=outcome.artifact,
                 ms=round((time.monotonic() - begun) * 1000, 1),
             )  # fmt: skip
-    engine.state.apps.set_desired(app_id, outcome)
+    engine.state.apps.set_desired(app_id, outcome, anew)
     # What failed waits for the next commit of its repositories all the same.
     urls = {t.url for t in outcome.tracked} | (repository_urls(obj) if outcome.error else set())
     engine.state.apps.link(app_id, urls, {t.url for t in former.tracked} if former else ())

@@ -54,7 +54,7 @@ def look(engine: Engine, run: Run, parked: Parked) -> comparing.Comparison | Non
     if engine.state.apps.flags(run.app.id).full <= now and engine.control.is_current(comparison.config):
         # All was read: the next look of this wait reads only what changes.
         full = now + engine.settings.full_compare_interval
-        engine.state.apps.set_fields(run.app.id, full=f"{full:.0f}")
+        engine.state.apps.set_compared(run.app.id, comparison.anew, full=f"{full:.0f}")
     return comparison
 
 

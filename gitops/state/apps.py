@@ -110,6 +110,8 @@ class Flags:
     full: float = 0.0
     #: DesiredState.told of what was last compared to the end.
     told: str = ""
+    #: How often what it is made and compared by has changed (Due.stale).
+    anew: str = "0"
 
 
 class Apps:
@@ -175,10 +177,11 @@ class Apps:
 
     # --- the desired state ---
 
-    def set_desired(self, app: str, desired: DesiredState) -> None:
-        """Keep the outcome of a fetch."""
+    def set_desired(self, app: str, desired: DesiredState, anew: str = "0") -> None:
+        """Keep the outcome of a fetch; `anew` is the flag as it was when the fetch began."""
         key = self._keys.app(app)
-        self._redis.hset(key, "desired", self._seal.seal(f"{key}/desired", desired.dump()))
+        sealed = self._seal.seal(f"{key}/desired", desired.dump())
+        self._redis.hset(key, mapping={"desired": sealed, "made": anew})
 
     def desired(self, app: str) -> DesiredState | None:
         """The outcome of the last fetch; None where there is none."""
@@ -201,10 +204,25 @@ class Apps:
 
     def flags(self, app: str) -> Flags:
         """The plain fields that decide whether anything is to be done."""
-        names = ["spec", "done", "dirty", "seen", "full", "told"]
+        names = ["spec", "done", "dirty", "seen", "full", "told", "anew"]
         values = cast(list[bytes | None], self._redis.hmget(self._keys.app(app), names))
-        spec, done, dirty, seen, full, told = [v.decode() if v else "" for v in values]
-        return Flags(spec, done, dirty or "0", seen or "0", float(full or 0), told)
+        spec, done, dirty, seen, full, told, anew = [v.decode() if v else "" for v in values]
+        return Flags(spec, done, dirty or "0", seen or "0", float(full or 0), told, anew or "0")
+
+    def set_compared(self, app: str, anew: str, **fields: str) -> bool:
+        """Set plain fields at the end of a comparison that began when the flag `anew` was this.
+
+        False where the flag is another by now: what was compared does not count, and all is to be read again.
+        """
+        key = self._keys.app(app)
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.hset(key, mapping=cast(Any, fields))
+        pipe.hget(key, "anew")
+        now = cast(bytes | None, pipe.execute()[1])
+        if (now.decode() if now else "0") == anew:
+            return True
+        self._redis.hset(key, mapping={"done": "", "full": "0"})
+        return False
 
     def set_fields(self, app: str, **fields: str) -> None:
         """Set plain fields."""

@@ -5,9 +5,9 @@
 local due = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not due or tonumber(due) > tonumber(ARGV[2]) then return 0 end
 redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])
-local flags = redis.call('HMGET', KEYS[2], 'spec', 'done', 'dirty', 'seen', 'full')
+local flags = redis.call('HMGET', KEYS[2], 'spec', 'done', 'dirty', 'seen', 'full', 'anew', 'made')
 local still = flags[1] and flags[1] == flags[2] and (flags[3] or '0') == (flags[4] or '0')
-  and flags[5] and tonumber(flags[5]) > tonumber(ARGV[2]) and #ARGV > 7
+  and flags[5] and tonumber(flags[5]) > tonumber(ARGV[2]) and (flags[6] or '0') == (flags[7] or '0') and #ARGV > 7
 if still then
   for at = 8, #ARGV, 2 do
     local refs = KEYS[5 + (at - 8) / 2]

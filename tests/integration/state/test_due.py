@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gitops.state import State
+from gitops.state.apps import DesiredState
 from gitops.state.due import GONE, JOINED, PUBLISHED, UNCHANGED, Tracked
 
 NOW = 1_000_000.0
@@ -92,3 +93,21 @@ def test_a_moved_branch_or_an_old_look_sends_a_message(state: State) -> None:
     settled(state, "argocd/b")
     state.refs.expire("https://git/repo")
     assert state.due.claim("argocd/b", NOW, TRACKED) == PUBLISHED
+
+
+def test_what_began_before_a_change_of_the_configuration_does_not_count(state: State) -> None:
+    """A fetch or a comparison that ends after the change, and knows of it in part, leaves the look to be made."""
+    settled(state)
+    anew = state.apps.flags("argocd/a").anew
+    state.due.stale({"argocd/a": NOW})
+    assert not state.apps.set_compared("argocd/a", anew, done="s", full=str(NOW + 100))
+    assert (state.apps.flags("argocd/a").done, state.apps.flags("argocd/a").full) == ("", 0.0)
+
+    # It was compared since then, with what was made before.
+    anew = state.apps.flags("argocd/a").anew
+    assert state.apps.set_compared("argocd/a", anew, done="s", full=str(NOW + 100))
+    assert state.due.claim("argocd/a", NOW, TRACKED) == PUBLISHED
+
+    state.apps.set_desired("argocd/a", DesiredState(), anew)
+    state.due.add("argocd/a", NOW, at_once=True)
+    assert state.due.claim("argocd/a", NOW, TRACKED) == UNCHANGED
