@@ -10,7 +10,7 @@ from typing import Any
 from gitops.source.render import globs, jsonnet, yamlread
 from gitops.source.render.context import Context
 from gitops.source.render.errors import Refused
-from gitops.source.render.manifests import Output, unreadable
+from gitops.source.render.manifests import Output, check_map, unreadable
 from gitops.source.render.tree import shown
 
 _MANIFEST = re.compile(r".*\.(yaml|yml|json|jsonnet)")
@@ -92,6 +92,9 @@ def _yaml(data: bytes, name: str, output: Output) -> None:
     try:
         for document in yamlread.documents(data, output.bounds):
             origin = f"{shown(name)}, document {document.number}"
+            if document.value is None:
+                continue
+            check_map(document.value, origin)
             _check_kind(document.value, origin)
             good = True
             output.add(document.value, origin)
@@ -99,7 +102,8 @@ def _yaml(data: bytes, name: str, output: Output) -> None:
         if good or _looks_like_manifest(data):
             raise unreadable(name, error) from None
     except Refused:
-        # What has an apiVersion and metadata was meant as an object: its missing kind is a mistake, not another format.
+        # Lists, words and maps of other formats are passed over. What has an apiVersion and metadata was meant as an
+        # object: its missing kind is a mistake.
         if good or _looks_like_manifest(data, (b"apiVersion:", b"metadata:")):
             raise
 

@@ -24,8 +24,7 @@ class Output:
         """Take one document. Raises Refused where it is no map, or there are too many."""
         if value is None:
             return
-        if not isinstance(value, dict):
-            raise Refused(f"{origin}: it is a {_kind(value)}, not a Kubernetes object")
+        check_map(value, origin)
         if len(self.objects) >= self.max_objects:
             raise Refused(f"the source gives more than {self.max_objects} objects")
         self.objects.append(value)
@@ -43,6 +42,12 @@ class Output:
 def unreadable(name: str, error: yamlread.YamlError) -> Refused:
     """The error of a file that is no YAML."""
     return Refused(f"{shown(name)}, document {error.document}, line {error.line}: {error.problem}")
+
+
+def check_map(value: Any, origin: str) -> None:
+    """Raises Refused where a document is no map, and so no object."""
+    if not isinstance(value, dict):
+        raise Refused(f"{origin}: it is a {_kind(value)}, not a Kubernetes object")
 
 
 def _kind(value: Any) -> str:
