@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,6 +13,9 @@ import typer
 
 from gitops import __version__
 from gitops.errors import GitOpsError
+
+#: A disk, or a quota, that is full; a device that fails; a reader that has gone.
+_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EPIPE}
 
 
 class Command(NamedTuple):
@@ -54,7 +59,18 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"gitops: there is no command {name!r}; `gitops --help` lists them", file=sys.stderr)
         sys.exit(2)
     try:
-        _load(COMMANDS[name])(args=rest, prog_name=f"gitops {name}")
+        try:
+            _load(COMMANDS[name])(args=rest, prog_name=f"gitops {name}")
+        finally:
+            # What cannot be written is found out here, not when Python has ended.
+            sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        # Python would try once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"gitops: the output cannot be written: {error.strerror}", file=sys.stderr)
+        sys.exit(1)
     except GitOpsError as error:
         print(f"gitops: {error}", file=sys.stderr)
         sys.exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -111,7 +112,8 @@ def _scopes(objects: list[Object]) -> dict[tuple[str, str], bool]:
 
 
 def _application(path: Path, namespace: str) -> Application:
-    if not path.is_dir():
+    # Not Path.is_dir, which raises where a name is too long or a folder above may not be entered.
+    if not os.path.isdir(path):
         raise InvalidSpecError(f"{path} is not a directory")
     return Application.from_object(
         {

@@ -169,18 +169,21 @@ def _place(path: Path, source_path: str) -> tuple[Path, str, str]:
 
 
 def read_app(file: Path) -> Application:
-    """The Application in a YAML file. Raises InvalidSpecError naming the file where there is none to be read."""
-    from gitops.source.render.yamlread import YamlError, load, text_of
+    """The Application in a YAML file. Raises InvalidSpecError naming the file where there is none, or several."""
+    from gitops.source.render.yamlread import YamlError, documents
 
     try:
-        value: Any = load(text_of(file.read_bytes()))
+        found = [d.value for d in documents(file.read_bytes()) if isinstance(d.value, dict)]
     except OSError as error:
         raise InvalidSpecError(f"{shown(str(file))} cannot be read: {error.strerror}") from None
     except YamlError as error:
         raise InvalidSpecError(f"{shown(str(file))}, line {error.line}: {error.problem}") from None
-    if not isinstance(value, dict) or value.get("kind") != "Application":
+    applications = [value for value in found if value.get("kind") == "Application"]
+    if not applications:
         raise InvalidSpecError(f"{shown(str(file))} is not an Application")
-    return Application.from_object(value)
+    if len(applications) > 1:
+        raise InvalidSpecError(f"{shown(str(file))} holds {len(applications)} Applications; name a file with one")
+    return Application.from_object(applications[0])
 
 
 def _ref(entry: str) -> tuple[str, Path]:

@@ -149,6 +149,29 @@ def test_the_application_must_be_one(tmp_path: Path) -> None:
     assert "is not an Application" in done.stderr
 
 
+def test_the_application_may_stand_among_other_objects(charts: Path, tmp_path: Path) -> None:
+    one = (charts / "app.yaml").read_text()
+    write(
+        tmp_path,
+        {"app.yaml": f"---\nkind: AppProject\nmetadata: {{name: p}}\n---\n{one}", "two.yaml": f"{one}---\n{one}"},
+    )
+    refs = ("--ref", f"values={charts / 'values'}")
+    assert gitops(charts / "repo", "--app", tmp_path / "app.yaml", *refs).returncode == 0
+    done = gitops(charts / "repo", "--app", tmp_path / "two.yaml", *refs)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "two.yaml holds 2 Applications; name a file with one" in done.stderr
+
+
+@pytest.mark.parametrize("output", ["yaml", "json", "ndjson"])
+def test_output_that_cannot_be_written(tmp_path: Path, output: str) -> None:
+    write(tmp_path, {"a.yaml": CONFIG_MAP})
+    call = [sys.executable, "-c", "from gitops.cli import main; main()", "render", str(tmp_path), "-o", output]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(call, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False, timeout=120)
+    assert done.returncode == 1
+    assert done.stderr == "gitops: the output cannot be written: No space left on device\n"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
