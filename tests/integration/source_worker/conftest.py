@@ -18,10 +18,11 @@ INTERVAL = 6.0
 
 
 @pytest.fixture(scope="session")
-def world(control_plane: ControlPlane, git_server: GitServer) -> Iterator[World]:
-    """One worker of two processes; renders get ten seconds and little memory."""
-    client = ClusterClient(Connection.from_kubeconfig(control_plane.kubeconfig))
-    install(client, "argocd", custom_resources())
+def world(git_server: GitServer) -> Iterator[World]:
+    """One worker of two processes; renders get ten seconds and little memory.
+
+    Nobody else looks at its Applications: what their conditions say is said by an engine with these bounds.
+    """
     env = {
         "GITOPS_REPO_PROTOCOLS": "https,ssh,http",
         "GITOPS_POLL_INTERVAL": str(INTERVAL),
@@ -30,5 +31,8 @@ def world(control_plane: ControlPlane, git_server: GitServer) -> Iterator[World]
         "GITOPS_RENDER_MEMORY_MIB": "192",
         "GITOPS_RENDER_OBJECTS": "5000",
     }
-    with RedisServer() as redis, Engine(control_plane.kubeconfig, redis.url, workers=1, env=env) as engine:
-        yield World(client, engine, git_server, control_plane, redis)
+    with ControlPlane(nodes=1) as cluster, RedisServer() as redis:
+        client = ClusterClient(Connection.from_kubeconfig(cluster.kubeconfig))
+        install(client, "argocd", custom_resources())
+        with Engine(cluster.kubeconfig, redis.url, workers=1, env=env) as engine:
+            yield World(client, engine, git_server, cluster, redis)
