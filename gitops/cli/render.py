@@ -21,7 +21,7 @@ from gitops.settings import settings
 from gitops.source import BuildEnv, PluginCommand, Renderer, RenderRequest
 from gitops.source.finishing import explode
 from gitops.source.options import limits_of, plugins_of, renderer_of
-from gitops.source.render.tree import shown
+from gitops.source.render.tree import is_text, shown
 from gitops.source.render.yamlread import plain
 
 
@@ -108,7 +108,7 @@ class RenderJob:
         # Not Path.is_dir, which raises where a name is too long or a folder above may not be entered.
         if not os.path.isdir(path):
             raise InvalidSpecError("it is not a directory")
-        if not _is_text(path.resolve()):
+        if not is_text(str(path.resolve())):
             raise InvalidSpecError("the folder's name, or one above it, is not UTF-8; rename it")
         sources = self.app.all_sources if self.app else [Source(repoURL="local", path=".")]
         for source in sources:
@@ -146,15 +146,6 @@ class RenderJob:
             plugins=self.plugins,
             kustomize_build_options=self.build_options,
         )
-
-
-def _is_text(path: Path) -> bool:
-    """Whether a path is UTF-8, as all that the render process is asked."""
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _place(path: Path, source_path: str) -> tuple[Path, str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gitops.cluster import ApiError
@@ -22,7 +22,7 @@ from gitops.reconcile import status as statuses
 from gitops.reconcile.control import ControlConfig
 from gitops.reconcile.look import Looker, View
 from gitops.reconcile.permitted import restrict
-from gitops.state.apps import DesiredState
+from gitops.state.apps import DesiredState, Flags
 from gitops.state.live import Snapshot
 from gitops.state.locks import Lock
 from gitops.state.queue import APPLY, DIFF, FETCH, Rank
@@ -45,8 +45,8 @@ class Comparison:
     artifact: Artifact | None = None
     view: View | None = None
     findings: statuses.Findings | None = None
-    #: The flag as it was when the look began (Flags.anew).
-    anew: str = "0"
+    #: As they were when the look began.
+    flags: Flags = field(default_factory=Flags)
     #: The operation that has just ended; None: the one that the status tells of.
     operation: Object | None = None
 
@@ -137,11 +137,10 @@ def look(
     if comparison.artifact is None:
         engine.state.queue.want(FETCH, app.id, Rank.DRIFT)
         return None
-    flags = engine.state.apps.flags(app.id)
-    comparison.anew, full = flags.anew, hard or flags.full <= time.time()
+    comparison.flags = engine.state.apps.flags(app.id)
+    full = hard or comparison.flags.full <= time.time()
     try:
-        clusters = engine.clusters.update(engine.control)
-        client, server = clusters.client(app.spec.destination), clusters.find(app.spec.destination).server
+        client, server = engine.clusters.update(engine.control).client(app.spec.destination), snapshot.server
         looker = Looker(
             client,
             app.instance(engine.settings.namespace),
@@ -251,7 +250,7 @@ def finish(engine: Engine, comparison: Comparison) -> None:
     full = time.time() + engine.settings.full_compare_interval
     done = "" if failed else comparison.desired.spec
     told = comparison.desired.told
-    engine.state.apps.set_compared(app.id, comparison.anew, done=done, full=f"{full:.0f}", told=told)
+    engine.state.apps.set_compared(app.id, comparison.flags.anew, done=done, full=f"{full:.0f}", told=told)
     if not engine.control.is_current(comparison.config):
         # Projects or settings changed meanwhile: beat has us look again, and that look has to read everything.
         engine.state.apps.set_fields(app.id, done="", full="0")

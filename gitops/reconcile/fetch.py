@@ -33,7 +33,7 @@ def fetch(engine: Engine, app_id: str) -> None:
         engine.state.apps.forget(app_id)
         return
     spec = spec_digest(obj)
-    anew = engine.state.apps.field(app_id, "anew") or "0"
+    anew = engine.state.apps.flags(app_id).anew
     former = engine.state.apps.desired(app_id)
     begun = time.monotonic()
     try:

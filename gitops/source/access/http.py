@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import ssl
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,20 +20,7 @@ from gitops.source.access.urls import Url
 _REDIRECTS = 5
 
 
-@contextlib.contextmanager
 def client(
-    repository: Repository,
-    config: RepositoryConfig,
-    url: Url,
-    bounds: Bounds,
-    wrap: Callable[[httpx.BaseTransport], httpx.BaseTransport] | None = None,
-) -> Iterator[httpx.Client]:
-    """A client for one host until the end of the block; as `connect`."""
-    with connect(repository, config, url, bounds, wrap) as opened:
-        yield opened
-
-
-def connect(
     repository: Repository,
     config: RepositoryConfig,
     url: Url,

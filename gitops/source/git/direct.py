@@ -19,9 +19,9 @@ from typing import TypeVar
 import httpx
 
 from gitops.errors import RepositoryError
-from gitops.source.access.http import connect
+from gitops.source.access.http import client
 from gitops.source.git import wire
-from gitops.source.git.refs import is_sha
+from gitops.source.git.refs import parse_refs
 from gitops.source.git.session import Session
 
 T = TypeVar("T")
@@ -48,11 +48,10 @@ def refs(session: Session, prefixes: tuple[str, ...] = ()) -> bytes | None:
 
 def tip(session: Session, branch: str) -> str:
     """The commit that a branch, by its full name, points at; "" where Git has to be asked."""
-    for line in (refs(session, (branch,)) or b"").splitlines():
-        sha, _, name = line.partition(b"\t")
-        if name == branch.encode("utf-8", "surrogateescape") and is_sha(sha.decode("ascii", "replace")):
-            return sha.decode()
-    return ""
+    try:
+        return parse_refs(session.url.text, refs(session, (branch,)) or b"").names.get(branch, "")
+    except RepositoryError:
+        return ""
 
 
 def pack(session: Session, sha: str, haves: list[str], shallow: list[str], depth: int) -> wire.Pack | None:
@@ -64,18 +63,22 @@ def _ask(session: Session, body: bytes, bound: int, read: Callable[[bytes], T]) 
     """What an answer says; None where there is none that can be used."""
     if not _applies(session):
         return None
+    name = _name(session)
+    with _lock:
+        if _avoided.get(name, 0.0) > time.monotonic():
+            return None
     try:
-        answer = _post(session, body, bound)
+        answer = _post(session, name, body, bound)
         return None if answer is None else read(answer)
     except httpx.RemoteProtocolError:
         # A kept connection that the server closed a moment ago: no reason to do without the next one.
         return None
     except (httpx.HTTPError, httpx.InvalidURL, RepositoryError, OSError, ValueError, ImportError):
-        _avoid(session)
+        _avoid(name)
         return None
 
 
-def _post(session: Session, body: bytes, bound: int) -> bytes | None:
+def _post(session: Session, name: str, body: bytes, bound: int) -> bytes | None:
     """The answer to a request, None if it is larger than a process should hold. Raises wire.Malformed, httpx errors."""
     headers = {
         "Content-Type": "application/x-git-upload-pack-request",
@@ -85,7 +88,7 @@ def _post(session: Session, body: bytes, bound: int) -> bytes | None:
         **session.authorization(),
     }
     url, end = session.address.text.rstrip("/") + "/git-upload-pack", time.monotonic() + _SECONDS
-    with _client(session).stream("POST", url, content=body, headers=headers) as answer:
+    with _client(session, name).stream("POST", url, content=body, headers=headers) as answer:
         if answer.status_code != httpx.codes.OK or "content-encoding" in answer.headers:
             raise wire.Malformed("the server does not answer so")
         out = bytearray()
@@ -99,33 +102,29 @@ def _post(session: Session, body: bytes, bound: int) -> bytes | None:
 
 
 def _applies(session: Session) -> bool:
-    """Whether the repository is spoken to over http, by nothing but what this knows, and answered as hoped lately."""
+    """Whether the repository is spoken to over http, and by nothing but what is known here."""
     address, bounds = session.address, session.bounds
-    if address.scheme not in ("http", "https") or bounds.git_config_file or "?" in address.text:
-        return False
-    with _lock:
-        return _avoided.get(_name(session), 0.0) < time.monotonic()
+    return address.scheme in ("http", "https") and not bounds.git_config_file and "?" not in address.text
 
 
-def _avoid(session: Session) -> None:
+def _avoid(name: str) -> None:
     with _lock:
-        _avoided[_name(session)] = time.monotonic() + AVOID_SECONDS
-        _avoided.move_to_end(_name(session))
+        _avoided[name] = time.monotonic() + AVOID_SECONDS
+        _avoided.move_to_end(name)
         while len(_avoided) > _AVOIDED:
             _avoided.popitem(last=False)
 
 
-def _client(session: Session) -> httpx.Client:
+def _client(session: Session, name: str) -> httpx.Client:
     """The connections to one server with one identity, kept for whoever asks next; a process keeps a few.
 
     Raises RepositoryError where a certificate cannot be read.
     """
-    name = _name(session)
     with _lock:
         if known := _clients.get(name):
             _clients.move_to_end(name)
             return known
-    made = connect(session.repository, session.config, session.address, session.bounds)
+    made = client(session.repository, session.config, session.address, session.bounds)
     made.timeout = httpx.Timeout(_SECONDS, connect=min(_CONNECT_SECONDS, session.bounds.connect_seconds))
     # Who may see what is said anew with each request, never by what an earlier one was given.
     made.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))

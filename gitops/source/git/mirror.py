@@ -159,6 +159,10 @@ class Mirror:
     def _pin(self, sha: str) -> Path:
         return self.git_dir / "refs" / "gitops" / sha
 
+    def _pins(self) -> list[Path]:
+        """The commits that are kept, the least recently used first."""
+        return sorted(self.git_dir.glob("refs/gitops/*"), key=lambda path: path.stat().st_mtime)
+
     def _fetch(self, session: Session, sha: str, lock: Lock) -> str:
         """Fetch a commit by its SHA and nothing but it; where the server will not, everything.
 
@@ -182,7 +186,7 @@ class Mirror:
 
         What is written is what `git fetch --depth` writes: a pack, and the border of the history that is here.
         """
-        haves = [pin.name for pin in sorted(self.git_dir.glob("refs/gitops/*"), key=_used, reverse=True)]
+        haves = [pin.name for pin in reversed(self._pins())]
         border = self.git_dir / "shallow"
         shallow = border.read_text().split() if border.exists() else []
         pack = direct.pack(session, sha, haves, shallow, _depth(session)) if haves and len(sha) == _SHA1 else None
@@ -226,10 +230,10 @@ class Mirror:
 
     def _maintain(self, lock: Lock) -> None:
         """Drop the least recently used commits and put packs together, so that nothing grows with time."""
-        pins = sorted(self.git_dir.glob("refs/gitops/*"), key=_used)
         packs = list(self.git_dir.glob("objects/pack/*.pack"))
         if len(packs) <= _PACKS:
             return
+        pins = self._pins()
         for pin in pins[: max(0, len(pins) - _PINS)]:
             pin.unlink(missing_ok=True)
         with contextlib.suppress(RepositoryError):
@@ -239,7 +243,3 @@ class Mirror:
 
 def _depth(session: Session) -> int:
     return max(1, session.repository.depth)
-
-
-def _used(pin: Path) -> float:
-    return pin.stat().st_mtime

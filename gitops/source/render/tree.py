@@ -37,6 +37,15 @@ def shown(name: str) -> str:
     return text if len(text) <= 200 else text[:197] + "..."
 
 
+def is_text(name: str) -> bool:
+    """Whether a file name is UTF-8, as all that the render process is asked, and that it answers, has to be."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 class Tree:
     """One checkout. Paths are relative to its root, with `/`; "." is the root.
 
@@ -98,12 +107,10 @@ class Tree:
 
     def _check_text(self, path: str, inside: str) -> None:
         """What is read outside of the application's own path is remembered by its name, which has to be text."""
-        if inside.isascii() or (self._own is not None and below(normal(inside), self._own)):
+        if is_text(inside):
             return
-        try:
-            inside.encode()
-        except UnicodeEncodeError:
-            raise Refused(f"{shown(path)} leads to {shown(inside)}, a name that is not UTF-8; rename it") from None
+        if self._own is None or not below(normal(inside), self._own):
+            raise Refused(f"{shown(path)} leads to {shown(inside)}, a name that is not UTF-8; rename it")
 
     def _record_links(self, path: str) -> None:
         parts = path.split("/")

@@ -15,9 +15,9 @@ end
 local dirty = redis.call('HGET', KEYS[3], 'dirty') or '0'
 if dirty ~= ARGV[1] then
   -- What is there and not noted counts too: an operation may wait for a hook that another worker made.
-  local observed, place = redis.call('HGETALL', KEYS[1]), ARGV[2]
+  local observed, place = redis.call('HGETALL', KEYS[1]), ARGV[2] ~= '' and ARGV[2] or nil
   for at = 1, #observed, 2 do
-    if string.match(observed[at], '^%S+ ') == (place ~= '' and place or nil) then
+    if string.match(observed[at], '^%S+ ') == place then
       local note = redis.call('HGET', KEYS[2], observed[at])
       local noted = tonumber(note and string.match(note, '^%d+') or '0')
       if math.abs(tonumber(observed[at + 1])) > noted then return 1 end

@@ -34,6 +34,17 @@ def processes(monkeypatch):
     return ran
 
 
+@pytest.fixture
+def pushed(make, plain, git_server, processes):
+    """Mirrors that have a commit, and the one pushed after it; requests and processes are counted from then on."""
+    mirrors = make()
+    mirrors.ensure(plain.http_url, plain.publish({"a": "1"}))
+    sha = plain.publish({"a": "2"})
+    git_server.reset_counts()
+    processes.clear()
+    return mirrors, sha
+
+
 def mirror_of(tmp_path):
     (found,) = (tmp_path / "git" / "mirrors").glob("*/repo.git")
     return found
@@ -55,23 +66,15 @@ def test_a_list_of_refs_is_one_request_and_no_process(make, plain, git_server, p
     assert processes == []
 
 
-def test_a_new_commit_is_one_request_and_one_process(make, plain, git_server, processes):
-    mirrors = make()
-    mirrors.ensure(plain.http_url, plain.publish({"a": "1"}))
-    sha = plain.publish({"a": "2"})
-    git_server.reset_counts()
-    processes.clear()
+def test_a_new_commit_is_one_request_and_one_process(pushed, plain, git_server, processes):
+    mirrors, sha = pushed
     assert mirrors.ensure(plain.http_url, sha) == sha
     assert git_server.counts(plain.name) == REQUEST
     assert processes == ["index-pack"]
 
 
-def test_a_branch_by_name_is_two_requests_and_one_process(make, plain, git_server, processes):
-    mirrors = make()
-    mirrors.ensure(plain.http_url, plain.publish({"a": "1"}))
-    sha = plain.publish({"a": "2"})
-    git_server.reset_counts()
-    processes.clear()
+def test_a_branch_by_name_is_two_requests_and_one_process(pushed, plain, git_server, processes):
+    mirrors, sha = pushed
     assert mirrors.fetch_tip(plain.http_url, "refs/heads/main") == sha
     assert mirrors.fetch_tip(plain.http_url, "refs/heads/main") == sha, "it is here already"
     assert git_server.counts(plain.name) == {"git-upload-pack": 3}
@@ -308,8 +311,8 @@ def test_a_pack_that_is_none(make, plain, monkeypatch, spoilt):
     sha = plain.publish({"a": "2"})
     post = direct._post
 
-    def answer(session, body, bound):
-        said = post(session, body, bound)
+    def answer(session, name, body, bound):
+        said = post(session, name, body, bound)
         if said is None or b"command=fetch" not in body:
             return said
         return {
@@ -341,12 +344,11 @@ def test_a_tip_that_is_no_commit_is_not_believed(make, plain, tmp_path, monkeypa
     sha = plain.publish({"a": "1"})
     mirrors.ensure(plain.http_url, sha)
     answer = pkt(b"../../../outside refs/heads/main\n", b"0000")
-    monkeypatch.setattr(direct, "_post", lambda session, body, bound: answer)
+    monkeypatch.setattr(direct, "_post", lambda session, name, body, bound: answer)
     assert mirrors.fetch_tip(plain.http_url, "refs/heads/main") == sha
 
 
-def test_git_has_no_processes_for_it(plain, git_server):
-    """The counts above are requests of this process: `git ls-remote` itself needs one more."""
+def test_git_itself_needs_one_request_more(plain, git_server):
     plain.publish({"a": "1"})
     git_server.reset_counts()
     subprocess.run(["git", "ls-remote", plain.http_url], check=True, capture_output=True)
