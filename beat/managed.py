@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from math import inf
 
 from beat.namespaces import watches_in
 from beat.objects import ObjectEars
@@ -60,6 +61,7 @@ class ManagedEars:
     ) -> None:
         self._state, self._settings, self._clusters = state, settings, clusters
         self._watches, self._config = watches, config
+        watches.after(self.tell)
         self._followed: dict[str, Followed] = {}
 
     def follow(self, shard: str, server: str, kinds: set[tuple[str, str]], fence: Fence | None) -> None:
@@ -88,6 +90,10 @@ class ManagedEars:
         if fresh and followed.synced >= set(followed.watches):
             followed.swept |= fresh
             followed.ears.sweep(fresh, self._applications_of(server))
+
+    def tell(self, now: float) -> float:
+        """Tell what was heard and is due at `now`, by time.monotonic(). Returns the seconds until more is."""
+        return min((followed.ears.tell(now) for followed in list(self._followed.values())), default=inf)
 
     def leave(self, shard: str) -> None:
         """Follow what belongs to this lease no longer."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from math import inf
 from sys import intern
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from beat.telling import Change, Telling
 from gitops.cluster.watch import Event
 from gitops.model.objects import GVK, Object, ObjectKey
-from gitops.observe import metrics, trace
+from gitops.observe import metrics
 from gitops.state import State
 from gitops.state.lease import Fence
-from gitops.state.live import PUBLISHED
-from gitops.state.queue import DIFF
 
 #: A rollout changes a Deployment's status several times; one comparison this many seconds after the first is enough.
 DEBOUNCE_SECONDS = 0.5
@@ -31,12 +31,14 @@ class Seen(NamedTuple):
 class ObjectEars:
     """Tells Redis what changes. `owner(obj)` gives an object's application as `namespace/name`, "" for none.
 
+    What `on_event` hears is told by `tell`, which is called after each round of events, by the same thread.
     `fence` is the lease under which the cluster is followed: once another has it, nothing that we tell counts.
     """
 
     def __init__(self, state: State, server: str, owner: Callable[[Object], str], fence: Fence | None = None) -> None:
         self._state, self._server, self._owner, self._fence = state, server, owner, fence
         self._seen: dict[ObjectKey, Seen] = {}
+        self._telling = Telling(state.live, server, fence)
 
     def __len__(self) -> int:
         return len(self._seen)
@@ -62,26 +64,25 @@ class ObjectEars:
         now = Seen(intern(app), int(event.resource_version), _meaning(meta))
         if before and before.app and before.app != app:
             # It was ours and now says that it is another's: the one that lost it looks.
-            self._tell(before.app, event.key, now.version, gone=True)
+            self._telling.add(before.app, event.key, Change(now.version, gone=True))
         if not app:
             self._seen.pop(event.key, None)
             return
         self._seen[event.key] = now
         quiet = bool(before and before.meaning == now.meaning and meta.get("generation"))
-        with trace.publishing(DIFF, app) as published:
-            later = time.time() + DEBOUNCE_SECONDS
-            if self._tell(app, event.key, now.version, quiet=quiet, later=later) == PUBLISHED:
-                published()
+        later = time.time() + DEBOUNCE_SECONDS if quiet else 0.0
+        self._telling.add(app, event.key, Change(now.version, quiet=quiet, later=later))
 
     def _gone(self, event: Event) -> None:
         before = self._seen.pop(event.key, None)
         app = before.app if before else self._owner(event.object)
         if app:
             version = int(event.resource_version or 0) or (before.version + 1 if before else 1)
-            self._tell(app, event.key, version, gone=True)
+            self._telling.add(app, event.key, Change(version, gone=True))
 
-    def _tell(self, app: str, key: ObjectKey, version: int, **how: Any) -> int:
-        return self._state.live.observe(app, key, version, server=self._server, fence=self._fence, **how)
+    def tell(self, now: float = inf) -> float:
+        """Tell what is due at `now`, by time.monotonic(). Returns the seconds until more is; inf: nothing waits."""
+        return self._telling.tell(now)
 
     def sweep(self, kinds: set[tuple[str, str]], apps: Iterable[str] | None = None) -> None:
         """After the first lists of these kinds: what Redis knows of them and no list had may be gone.
@@ -94,10 +95,14 @@ class ObjectEars:
         mine = sorted(self._state.apps.ids() if apps is None else apps)
         live, server = self._state.live, self._server
         for known in (live.observed_of(mine, server), live.compared_of(mine, server)):
-            for app, versions in known.items():
-                for key, version in versions.items():
-                    if version > 0 and (key.group, key.kind) in kinds and key not in self._seen:
-                        self._tell(app, key, version, gone=True)
+            live.observe_all(
+                [
+                    live.observing(app, key, version, server=server, gone=True, fence=self._fence)
+                    for app, versions in known.items()
+                    for key, version in versions.items()
+                    if version > 0 and (key.group, key.kind) in kinds and key not in self._seen
+                ]
+            )
 
 
 #: Annotations that a controller writes as part of a rollout.

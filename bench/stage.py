@@ -29,7 +29,9 @@ from testbed.gitserver import GitServer
 from testbed.redis import RedisServer
 
 CONTROL = "argocd"
-USER = "bench:engine"
+#: The engine acts as a ServiceAccount, as it does in a cluster: a bound token, RBAC, and no exemption from fairness.
+ACCOUNT = "bench-engine"
+USER = f"system:serviceaccount:{CONTROL}:{ACCOUNT}"
 PREFIX = "gitops:"
 #: Seconds without any progress after which a measurement is given up.
 PATIENCE = 120.0
@@ -93,7 +95,7 @@ class Stage(Closing):
             git = self._stack.enter_context(GitServer(ssh=False))
             self.repo = git.create(REPOSITORY)
             self.repo.publish(fleet.monorepo(), "the fleet")
-            self._kubeconfig = self.cluster.kubeconfig_for(USER, ["system:masters"])
+            self._kubeconfig = self.cluster.service_account_kubeconfig(CONTROL, ACCOUNT, "cluster-admin")
         except BaseException:
             self._stack.close()
             raise

@@ -119,7 +119,7 @@ class ControlPlane(Closing):
         pem.write_bytes(key)
         return self._write_kubeconfig(name, {"client-certificate": str(crt), "client-key": str(pem)}, namespace)
 
-    def service_account_token(self, namespace: str, name: str, seconds: int = 3600) -> str:
+    def service_account_token(self, namespace: str, name: str, seconds: int = 12 * 3600) -> str:
         """A bound token of a ServiceAccount, which is created if there is none."""
         accounts = f"/api/v1/namespaces/{namespace}/serviceaccounts"
         account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}}

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from queue import SimpleQueue
 from random import uniform
 
@@ -41,6 +42,8 @@ _BACKOFF = (0.1, 30.0)
 _REFUSED_PAUSE = 60.0
 #: Seconds that a stream must last to count as a success.
 _SUCCESS = 5.0
+#: Seconds until what follows a round of events is tried again after a failure.
+_AFTER_PAUSE = 1.0
 
 
 @dataclass(eq=False)
@@ -61,6 +64,8 @@ class Watches:
     def __init__(self, *, silence: float = _SILENCE, list_silence: float = _LIST_SILENCE) -> None:
         """`silence`: seconds without a byte after which a connection counts as dead; `list_silence`: likewise while a
         list comes as a watch."""
+        self._after: Callable[[float], float] = lambda _now: inf
+        self._after_at = inf
         self._silence = silence
         self._list_silence = list_silence
         self._selector = selectors.DefaultSelector()
@@ -86,6 +91,14 @@ class Watches:
     def remove(self, watch: Watch) -> None:
         """Follow it no longer; when the next `poll` has begun no further callback comes."""
         self._post(lambda: self._remove(watch))
+
+    def after(self, call: Callable[[float], float]) -> None:
+        """Have this called with time.monotonic() after each round of events, from the thread of the callbacks.
+
+        It says after how many seconds it wants to be called again if no event comes before. An error of it is logged,
+        and it is called again in a second.
+        """
+        self._after = call
 
     def run(self) -> None:
         """Deliver events until `stop` is called."""
@@ -124,6 +137,7 @@ class Watches:
         for _ in range(len(self._inbox)):
             self._inbox.popleft()()
         self._check_silence()
+        self._call_after()
 
     def close(self) -> None:
         """Close every connection and end the helpers, for callers of `poll`."""
@@ -147,8 +161,16 @@ class Watches:
 
     def _until_next(self) -> float:
         now = time.monotonic()
-        nearest = min(self._due[0][0] if self._due else now + 60.0, self._next_check)
+        nearest = min(self._due[0][0] if self._due else now + 60.0, self._next_check, self._after_at)
         return max(0.0, nearest - now)
+
+    def _call_after(self) -> None:
+        now = time.monotonic()
+        try:
+            self._after_at = now + self._after(now)
+        except Exception:
+            _log.exception("what follows the events of watches has failed; it is tried again")
+            self._after_at = now + _AFTER_PAUSE
 
     def _start_due(self) -> None:
         now = time.monotonic()

@@ -12,7 +12,7 @@ import redis
 
 from gitops.state.keys import Keys
 from gitops.state.queue import FETCH, Queue, Rank
-from gitops.state.scripts import Scripts
+from gitops.state.scripts import Call, Scripts
 
 #: What claim answers.
 GONE, PUBLISHED, JOINED, UNCHANGED = 0, 1, 2, 3
@@ -25,14 +25,6 @@ class Tracked:
     url: str
     ref: str
     revision: str
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """What the script `claim` is called with."""
-
-    keys: list[str]
-    args: list[str | bytes | float]
 
 
 class Due:
@@ -52,10 +44,9 @@ class Due:
 
     def stale(self, times: Mapping[str, float]) -> None:
         """Look at applications anew, each at its time (unix seconds) or before, whatever was compared already."""
-        pipe = self._redis.pipeline(transaction=False)
-        for app, when in times.items():
-            self._scripts("stale", [self._keys.app(app), self._keys.due], [app, when], pipe)
-        pipe.execute()
+        self._scripts.together(
+            [Call("stale", [self._keys.app(app), self._keys.due], [app, when]) for app, when in times.items()]
+        )
 
     def in_turn(self, apps: Sequence[str], first: float, pace: float) -> None:
         """Look at applications one after another, from `first` (unix seconds) on, `pace` a second at the most.
@@ -81,7 +72,7 @@ class Due:
         """Claim one due slot: `claim_all` of what `claiming` gives."""
         return self.claim_all([self.claiming(app, now, tracked)])[0]
 
-    def claiming(self, app: str, now: float, tracked: Sequence[Tracked]) -> Claim:
+    def claiming(self, app: str, now: float, tracked: Sequence[Tracked]) -> Call:
         """The claim of a due slot: it sets the next time, and publishes `fetch` unless nothing can have changed.
 
         Nothing can have changed where the last run served the present spec, the watcher saw nothing since, and each
@@ -106,13 +97,8 @@ class Due:
         ]
         for source in tracked:
             args += [source.ref, source.revision]
-        return Claim(keys, args)
+        return Call("claim", keys, args)
 
-    def claim_all(self, claims: Sequence[Claim]) -> list[int]:
+    def claim_all(self, claims: Sequence[Call]) -> list[int]:
         """Claim slots in one round trip. Returns GONE, PUBLISHED, JOINED or UNCHANGED for each."""
-        if not claims:
-            return []
-        pipe = self._redis.pipeline(transaction=False)
-        for claim in claims:
-            self._scripts("claim", claim.keys, claim.args, pipe)
-        return [int(answer) for answer in pipe.execute()]
+        return [int(answer) for answer in self._scripts.together(claims)]

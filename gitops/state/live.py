@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import cast
 
 import orjson
 import redis
@@ -15,7 +15,7 @@ from gitops.model.objects import ObjectKey
 from gitops.state.keys import Keys
 from gitops.state.lease import Fence
 from gitops.state.queue import APPLY, DIFF, Queue, Rank
-from gitops.state.scripts import FENCED, Scripts
+from gitops.state.scripts import FENCED, Call, Scripts
 
 #: What observe answers.
 ECHO, PUBLISHED, JOINED, PUT_OFF, LEFT, REFUSED = 0, 1, 2, 3, 4, -1
@@ -94,17 +94,33 @@ class LiveIndex:
         quiet: bool = False,
         later: float = 0.0,
         fence: Fence | None = None,
-        pipe: Any = None,
     ) -> int:
+        """The watcher saw an object: `observe_all` of what `observing` gives."""
+        seen = self.observing(
+            app, key, resource_version, server=server, gone=gone, quiet=quiet, later=later, fence=fence
+        )
+        return self.observe_all([seen])[0]
+
+    def observing(
+        self,
+        app: str,
+        key: ObjectKey,
+        resource_version: int,
+        *,
+        server: str = IN_CLUSTER_SERVER,
+        gone: bool = False,
+        quiet: bool = False,
+        later: float = 0.0,
+        fence: Fence | None = None,
+    ) -> Call:
         """The watcher saw an object at this version. Wishes for `diff`, or `apply` where an operation is under way.
 
         A quiet change (only its status) is compared at `later`, unix seconds, so that a rollout costs few comparisons.
         `fence`: the lease that the watcher acts under; where it has lost it, nothing is changed.
-        Returns ECHO, PUBLISHED, JOINED, PUT_OFF, LEFT or REFUSED.
         """
         diff = self._queue.message(DIFF, app, Rank.DRIFT)
         apply = self._queue.message(APPLY, app, Rank.DRIFT)
-        answer = self._scripts(
+        return Call(
             f"{FENCED}observe" if fence else "observe",
             [
                 self._keys.observed(app),
@@ -129,9 +145,14 @@ class LiveIndex:
                 apply.payload,
                 *([fence.token] if fence else ()),
             ],
-            pipe,
         )
-        return int(answer) if pipe is None else ECHO
+
+    def observe_all(self, seen: Sequence[Call]) -> list[int]:
+        """Note what the watcher saw, in one round trip.
+
+        Returns ECHO, PUBLISHED, JOINED, PUT_OFF, LEFT or REFUSED for each.
+        """
+        return [int(answer) for answer in self._scripts.together(seen)]
 
     def snapshot(self, app: str, server: str = IN_CLUSTER_SERVER) -> Snapshot:
         """The index of one application on one cluster."""

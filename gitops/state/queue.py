@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
 from uuid import uuid4
 
 import redis
 
 from gitops.state.keys import Keys
-from gitops.state.scripts import Scripts
+from gitops.state.scripts import Call, Scripts
 
 FETCH, DIFF, APPLY, GENERATE = "fetch", "diff", "apply", "generate"
 #: The tasks of an Application; GENERATE is an ApplicationSet's.
@@ -66,25 +65,18 @@ class Queue:
         """The keys of the task's normal and urgent queue."""
         return [self._keys.queue(task), self._keys.queue(f"{task}-urgent")]
 
-    def want(self, task: str, app: str, rank: Rank = Rank.POLL, pipe: Any = None) -> bool:
+    def want(self, task: str, app: str, rank: Rank = Rank.POLL) -> bool:
         """Wish that `task` runs for `app`. True where a message was published, False where one waits already."""
-        message = self.message(task, app, rank)
-        return bool(
-            self._scripts(
-                "want",
-                [self._keys.app(app), *self.lists(task)],
-                [task, int(rank), message.id, message.payload],
-                pipe,
-            )
-        )
+        return self.want_all(task, [app], rank) == 1
 
     def want_all(self, task: str, apps: Iterable[str], rank: Rank = Rank.POLL) -> int:
         """Wish for many applications in one round trip. Returns how many messages were published."""
-        pipe = self._redis.pipeline(transaction=False)
-        self._scripts_loaded("want")
+        calls = []
         for app in apps:
-            self.want(task, app, rank, pipe)
-        return sum(1 for published in pipe.execute() if published)
+            message = self.message(task, app, rank)
+            args = [task, int(rank), message.id, message.payload]
+            calls.append(Call("want", [self._keys.app(app), *self.lists(task)], args))
+        return sum(1 for published in self._scripts.together(calls) if published)
 
     def want_look(self, ids: Iterable[str], rank: Rank = Rank.POLL) -> None:
         """Wish that each looks at its repositories: Applications by `fetch`, ApplicationSets by `generate`."""
@@ -96,7 +88,11 @@ class Queue:
 
     def begin(self, task: str, app: str, message_id: str) -> bool:
         """Take note that a worker starts on the message. False where it was begun before (a redelivery)."""
-        return bool(self._scripts("begin", [self._keys.app(app)], [task, message_id]))
+        return bool(self._scripts.together([self.beginning(task, app, message_id)])[0])
+
+    def beginning(self, task: str, app: str, message_id: str) -> Call:
+        """What `begin` calls, for others to call together with what they have."""
+        return Call("begin", [self._keys.app(app)], [task, message_id])
 
     def depths(self) -> dict[str, int]:
         """Waiting messages per queue."""
@@ -104,9 +100,3 @@ class Queue:
         for name in QUEUES:
             pipe.llen(self._keys.queue(name))
         return dict(zip(QUEUES, pipe.execute(), strict=True))
-
-    def _scripts_loaded(self, name: str) -> None:
-        # A pipeline cannot fall back from EVALSHA to EVAL, so the script is made known first.
-        from gitops.state.scripts import source
-
-        self._redis.script_load(source(name))

@@ -81,12 +81,13 @@ class State:
     def next_event(self, now: float, together: float = 0.0) -> float:
         """Seconds from `now`, unix seconds, until something is due, parked or put off to.
 
-        Due times within `together` seconds are left to come together: nobody waits for a poll.
+        What is due or put off to within `together` seconds is left to come together: nobody waits for a poll, and what
+        was put off is in no hurry.
         """
         pipe = self.redis.pipeline(transaction=False)
         for zset in (self.keys.due, self.keys.parked, self.keys.soon):
             pipe.zrange(zset, 0, 0, withscores=True)
-        due, *others = pipe.execute()
-        times = [max(due[0][1], now + together)] if due else []
-        times += [first[0][1] for first in others if first]
+        due, parked, soon = pipe.execute()
+        times = [max(first[0][1], now + together) for first in (due, soon) if first]
+        times += [parked[0][1]] if parked else []
         return max(0.0, min(times) - now) if times else 60.0

@@ -33,6 +33,7 @@ def test_the_index_of_objects_that_changed_a_hundred_times_is_as_large_as_that_o
     for turn in range(100):
         for number in range(EACH):
             ears.on_event(event_of(number, 2_000_000 + turn * EACH + number))
+        ears.tell()
     assert keys(state) == fresh
     assert len(ears) == EACH
 
@@ -43,6 +44,7 @@ def test_what_is_deleted_leaves_nothing_behind(state: State) -> None:
     fill(state, ears, owners, EACH, 1_000_000)
     for number in range(EACH):
         ears.on_event(event_of(number, 3_000_000)._replace(type="DELETED"))
+    ears.tell()
     assert len(ears) == 0
     state.apps.forget(application_of(0))
     assert keys(state) == {}

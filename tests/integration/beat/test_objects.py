@@ -39,6 +39,7 @@ def test_an_object_that_the_list_had_needs_no_look(state: State) -> None:
     compared(state)
     listening = ears(state)
     listening.on_event(listed())
+    listening.tell()
     listening.sweep(KINDS)
     assert state.queue.depths()["diff-urgent"] == 0
 

@@ -302,3 +302,29 @@ def test_a_restarted_api_server_is_followed_again_without_a_storm() -> None:
         opened = cluster.audit.events(verb="watch", resource="configmaps")
         assert lists == []
         assert len(opened) <= 2 * 3 * len(told)  # two log entries each: the first, the resumed, and one after a 410
+
+
+def test_what_follows_a_round_of_events_is_called_after_it_and_when_it_asks_to_be(
+    client: ClusterClient, namespace: str
+) -> None:
+    told = Recorder()
+    heard: list[int] = []
+    client.apply(config_map(namespace, "a", x="1"))
+    running = Watches()
+
+    def after(_now: float) -> float:
+        heard.append(len(told.events))
+        if len(heard) == 1:
+            raise RuntimeError("once")
+        return 0.01
+
+    running.after(after)
+    running.add(told.watch(client, namespace))
+    running.start()
+    try:
+        told.until("SYNCED")
+        wait_until(lambda: bool(heard) and heard[-1] == len(told.events), 60, "a call after the events")
+        calls = len(heard)
+        wait_until(lambda: len(heard) > calls + 5, 60, "calls without events")
+    finally:
+        running.stop()
