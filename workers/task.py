@@ -80,23 +80,16 @@ class EngineTask(Task):
         state = eng.state
         eng.outcome, eng.follow = "", False
         with logs.context(app=app_id, task_id=message_id), trace.span(task, cause, app=app_id, task_id=message_id):
-            if queued:
-                state.queue.begin(task, app_id, message_id)
-            lock = state.locks.acquire(lane, app_id, worker=me, message_id=message_id, task=task)
+            lock = state.enter(lane, app_id, worker=me, message_id=message_id, task=task, queued=queued)
             if lock is None:
-                if not queued:
-                    state.workers.ended(me, message_id)
                 metrics.task_finished(task, "busy", "", time.monotonic() - begun)
                 return "busy"
-            state.workers.began(me, message_id, task, app_id)
             ended = Ended()
             try:
                 ended = self._run(eng, task, app_id, lock, work)
             finally:
-                state.locks.release(lock)
                 # What follows is begun under the same id: so a worker that dies in between leaves a trace of it.
-                if not eng.follow:
-                    state.workers.ended(me, message_id)
+                state.leave(lock, worker=me, message_id=message_id, done=not eng.follow)
                 eng.cause = trace.inject()
                 probe.mark(eng.settings.data_dir, "worker-task")
                 seconds = time.monotonic() - begun

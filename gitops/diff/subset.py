@@ -62,7 +62,7 @@ class SubsetWalk:
             if live is None:
                 self.absent(target, kind, path, nullish=True)
             else:
-                same = target is None and not live
+                same = self.builtin and target is None and not live
                 self.findings.add(Verdict.SAME if same else Verdict.ASK, path)
         else:
             name = kind.kind if kind else "any"

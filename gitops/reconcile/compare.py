@@ -57,16 +57,16 @@ class Comparison:
 
 def compare(engine: Engine, app_id: str, lock: Lock) -> None:
     """Compare, decide, write."""
-    obj = engine.application(app_id)
+    kept = engine.state.apps.kept(app_id)
+    obj = engine.known(app_id, kept.application)
     if obj is None:
         engine.state.apps.forget(app_id)
         return
-    operated = bool(engine.state.operations.get(app_id)) or _is_operated(obj)
+    operated = bool(kept.operation) or _is_operated(obj)
     if operated:
         # An operation makes its own comparison when it ends; one that is parked is woken by what it waits for.
         parked = engine.state.operations.is_parked(app_id)
-        flags = engine.state.apps.flags(app_id)
-        if not parked or flags.dirty != flags.seen:
+        if not parked or kept.flags.dirty != kept.flags.seen:
             # What has changed is not noted yet: who was to wake it has died before.
             engine.state.queue.want(APPLY, app_id, Rank.DRIFT)
         meta = obj["metadata"]
@@ -75,13 +75,13 @@ def compare(engine: Engine, app_id: str, lock: Lock) -> None:
     app = _readable(engine, app_id, obj)
     if app is None:
         return
-    desired = engine.state.apps.desired(app_id)
+    desired = kept.desired
     if desired is None:
         engine.state.queue.want(FETCH, app_id, Rank.DRIFT)
         return
     logs.bind(revision=",".join(desired.revisions))
     begun = time.monotonic()
-    comparison = look(engine, app, desired)
+    comparison = look(engine, app, desired, kept.flags)
     if comparison is None:
         return
     destination = app.spec.destination
@@ -116,15 +116,17 @@ def look(
     engine: Engine,
     app: Application,
     desired: DesiredState,
+    flags: Flags | None = None,
+    *,
     fresh: Mapping[ObjectKey, Object | None] | None = None,
     operation: Object | None = None,
     applied: Collection[ObjectKey] = (),
 ) -> Comparison | None:
     """Look at every object; None where the Artifact is gone from Redis and is being made again.
 
-    `fresh` are live objects that were had just now, by key, None for one that is known not to be there; `applied` are
-    those of them that our own apply gave. `operation` is the state of one that has just ended, which the status does
-    not tell of yet.
+    `flags` are the application's, read in this step. `fresh` are live objects that were had just now, by key, None for
+    one that is known not to be there; `applied` are those of them that our own apply gave. `operation` is the state of
+    one that has just ended, which the status does not tell of yet.
     """
     config = engine.control.get()
     hard = app.annotations.get(REFRESH) == "hard"
@@ -137,7 +139,7 @@ def look(
     if comparison.artifact is None:
         engine.state.queue.want(FETCH, app.id, Rank.DRIFT)
         return None
-    comparison.flags = engine.state.apps.flags(app.id)
+    comparison.flags = flags or engine.state.apps.flags(app.id)
     full = hard or comparison.flags.full <= time.time()
     try:
         client, server = engine.clusters.update(engine.control).client(app.spec.destination), snapshot.server

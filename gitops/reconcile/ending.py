@@ -6,6 +6,7 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from gitops.diff import OUT_OF_SYNC
 from gitops.errors import GitOpsError
 from gitops.model.application import Application
 from gitops.model.objects import Object
@@ -40,6 +41,9 @@ def end(engine: Engine, app: Application, record: OperationRecord, run: Run | No
         _sync_error(comparison, record)
         comparing.write(engine, comparison, fields, operation_ended=True, metadata=metadata)
         comparing.finish(engine, comparison)
+        if comparison.findings.sync == OUT_OF_SYNC:
+            # What has drifted during the operation had its event then, and no other one will come.
+            engine.state.queue.want(DIFF, app.id, Rank.DRIFT)
     else:
         present = app.status.get("conditions") or []
         found = [] if record.phase == SUCCEEDED else [("SyncError", record.message)]
@@ -62,12 +66,11 @@ def _compare(
     engine: Engine, app: Application, run: Run | None, operation: dict[str, Any]
 ) -> comparing.Comparison | None:
     """Look again: what the operation wrote is known, only the rest is read."""
-    desired = engine.state.apps.desired(app.id)
-    if desired is None or run is None:
+    if run is None or (desired := (kept := engine.state.apps.kept(app.id)).desired) is None:
         return None
     try:
-        written = run.client.written
-        return comparing.look(engine, app, desired, fresh=written, operation=operation, applied=run.client.applied)
+        written, applied = run.client.written, run.client.applied
+        return comparing.look(engine, app, desired, kept.flags, fresh=written, operation=operation, applied=applied)
     except GitOpsError as error:
         logs.event(logger, f"cannot compare after the operation: {error}", logging.WARNING, app=app.id)
         return None

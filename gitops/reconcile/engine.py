@@ -164,7 +164,10 @@ class Engine:
 
     def application(self, app_id: str, *, fresh: bool = False) -> Object | None:
         """The Application's CR: as the watch keeps it in Redis, else (or if `fresh`) from the API server."""
-        obj = None if fresh else self.state.apps.get(app_id)
+        return self.known(app_id, None if fresh else self.state.apps.get(app_id))
+
+    def known(self, app_id: str, obj: Object | None) -> Object | None:
+        """The Application's CR as Redis gave it, else from the API server."""
         if obj is None:
             namespace, name = app_id.split("/", 1)
             obj = self.clusters.control.get(ObjectKey(GROUP, "Application", namespace, name))

@@ -14,7 +14,7 @@ from gitops.model.objects import Object, annotations_of
 from gitops.observe import logs
 from gitops.reconcile.refs import Waiting
 from gitops.reconcile.sources import failure
-from gitops.state.apps import DesiredState, spec_digest
+from gitops.state.apps import DesiredState, Flags, spec_digest
 from gitops.state.queue import APPLY, Rank
 
 if TYPE_CHECKING:
@@ -28,13 +28,12 @@ def fetch(engine: Engine, app_id: str) -> None:
 
     Every failure of the user's becomes the outcome, and the comparison writes it to the status.
     """
-    obj = engine.application(app_id)
+    kept = engine.state.apps.kept(app_id)
+    obj = engine.known(app_id, kept.application)
     if obj is None:
         engine.state.apps.forget(app_id)
         return
-    spec = spec_digest(obj)
-    anew = engine.state.apps.flags(app_id).anew
-    former = engine.state.apps.desired(app_id)
+    spec, former = spec_digest(obj), kept.desired
     begun = time.monotonic()
     try:
         app = Application.from_object(obj)
@@ -57,11 +56,11 @@ def fetch(engine: Engine, app_id: str) -> None:
                 logger, "rendered", app=app_id, revision=",".join(outcome.revisions), artifact=outcome.artifact,
                 ms=round((time.monotonic() - begun) * 1000, 1),
             )  # fmt: skip
-    engine.state.apps.set_desired(app_id, outcome, anew)
     # What failed waits for the next commit of its repositories all the same.
     urls = {t.url for t in outcome.tracked} | (repository_urls(obj) if outcome.error else set())
-    engine.state.apps.link(app_id, urls, {t.url for t in former.tracked} if former else ())
-    _next(engine, app_id, obj, outcome)
+    before = {t.url for t in former.tracked} if former else ()
+    flags = engine.state.apps.set_desired(app_id, outcome, kept.flags.anew, urls, before)
+    _next(engine, app_id, obj, outcome, flags)
 
 
 def _desired(engine: Engine, app: Application, former: DesiredState | None) -> DesiredState:
@@ -74,12 +73,11 @@ def _desired(engine: Engine, app: Application, former: DesiredState | None) -> D
     return desires.make(app, project, config, engine.target(app, config), sources, former, hard=hard)
 
 
-def _next(engine: Engine, app_id: str, obj: Object, outcome: DesiredState) -> None:
+def _next(engine: Engine, app_id: str, obj: Object, outcome: DesiredState, flags: Flags) -> None:
     """Let the comparison follow if it could see a change, or wish for the operation that a person asked for."""
     if obj.get("operation"):
         engine.state.queue.want(APPLY, app_id, Rank.PERSON)
         return
-    flags = engine.state.apps.flags(app_id)
     settled = flags.done == flags.spec == outcome.spec and flags.dirty == flags.seen and flags.full > time.time()
     # A refresh that is asked for while another one ends looks like that one: the comparison takes it away.
     engine.follow = not settled or flags.told != outcome.told or REFRESH in annotations_of(obj)

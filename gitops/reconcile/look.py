@@ -34,6 +34,8 @@ from gitops.sync import object_options
 
 #: Objects read at a time for one application; reads are cheap for the server, so they need no shared limit.
 READERS = 6
+#: Objects that one reader reads at the least, where there are so many: a thread costs as much as a request.
+EACH = 2
 _IGNORED = "ignore-healthcheck"
 SERVER_SIDE_DIFF, INCLUDE_WEBHOOKS = "ServerSideDiff=true", "IncludeMutationWebhook=true"
 _THERE: Object = {"metadata": {}}
@@ -178,9 +180,12 @@ class Looker:
                 continue
             else:
                 todo.append(item)
-        for outcome in run_parallel(lambda item: self._read(item, snapshot), todo, READERS):
-            if outcome.error:
-                raise outcome.error
+        at_hand = [item for item in todo if item.key in self.fresh]
+        asked = [item for item in todo if item.key not in self.fresh]
+        for some, readers in ((at_hand, 1), (asked, min(READERS, max(1, len(asked) // EACH)))):
+            for outcome in run_parallel(lambda item: self._read(item, snapshot), some, readers):
+                if outcome.error:
+                    raise outcome.error
         for item in todo:
             view.notes[item.key] = item.note
             self._shared(item, view)

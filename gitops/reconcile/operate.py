@@ -25,7 +25,7 @@ from gitops.reconcile.look import note_of
 from gitops.reconcile.planning import make_plan
 from gitops.reconcile.recording import RecordingClient
 from gitops.reconcile.refs import Waiting
-from gitops.reconcile.starting import begin, resume
+from gitops.reconcile.starting import SAFETY_SECONDS, begin, resume
 from gitops.state.live import Note, Snapshot
 from gitops.state.locks import Lock
 from gitops.state.queue import APPLY, DIFF, FETCH, Rank
@@ -40,8 +40,8 @@ logger = logging.getLogger("gitops.apply")
 TURN_SECONDS = 2.0
 #: Requests in flight that one application may have of the limit that all share: a large one leaves some to the others.
 SHARE = 12
-#: Seconds after which the clock wakes an operation that nobody goes on with, and one whose step failed.
-SAFETY_SECONDS, AGAIN_SECONDS = 60.0, 5.0
+#: Seconds after which the clock wakes an operation whose step failed.
+AGAIN_SECONDS = 5.0
 #: A batch slower than this, in seconds for each request, asks for fewer requests in flight.
 SLOW_SECONDS = 1.0
 
@@ -94,6 +94,7 @@ def operate(engine: Engine, app_id: str, lock: Lock) -> None:
     elif record.finished:
         ending.end(engine, app, record, None)
     else:
+        engine.state.operations.park(app_id, time.time() + SAFETY_SECONDS)
         carry_on(engine, app, record, lock)
 
 
@@ -107,9 +108,9 @@ def carry_on(
     """Make the steps that can be made now. `comparison` is one that was just made of this application.
 
     Whatever becomes of this call, the clock wakes the operation again: soon after a failure that may pass (the cluster
-    does not answer), within a minute after any other end that left nothing behind. What cannot pass ends it.
+    does not answer), and after any other end that left nothing behind at the time for which it is parked already. What
+    cannot pass ends it.
     """
-    engine.state.operations.park(app.id, time.time() + SAFETY_SECONDS)
     try:
         _go_on(engine, app, record, lock, comparison)
     except LockLost:
@@ -133,10 +134,10 @@ def _go_on(
     comparison: comparing.Comparison | None,
 ) -> None:
     logs.bind(revision=",".join(record.revisions), operation=record.started_at)
-    run = _prepare(engine, app, record, lock)
+    run = _prepare(engine, app, record, lock, comparison.snapshot if comparison else None)
     if run is None:
         return
-    dirty = comparison.snapshot.dirty if comparison else run.snapshot.dirty
+    dirty = run.snapshot.dirty
     outcome: Outcome = Again()
     deadline = time.monotonic() + TURN_SECONDS
     while isinstance(outcome, Again):
@@ -166,7 +167,9 @@ def _go_on(
         engine.state.queue.want(APPLY, app.id, Rank.DRIFT)
 
 
-def _prepare(engine: Engine, app: Application, record: OperationRecord, lock: Lock) -> Run | None:
+def _prepare(
+    engine: Engine, app: Application, record: OperationRecord, lock: Lock, snapshot: Snapshot | None
+) -> Run | None:
     config = engine.control.get()
     project = config.project(app)
     engine.validate(app, project, config)
@@ -189,7 +192,7 @@ def _prepare(engine: Engine, app: Application, record: OperationRecord, lock: Lo
         server=cluster.server,
         client=RecordingClient(client),
         artifact=artifact,
-        snapshot=engine.state.live.snapshot(app.id, cluster.server),
+        snapshot=snapshot or engine.state.live.snapshot(app.id, cluster.server),
     )
 
 

@@ -39,7 +39,7 @@ def start(engine: Engine, comparison: Comparison, lock: Lock) -> bool:
         blocked = starting.blocked_by_window(engine, app, manual=False)
         return not blocked
 
-    tried, _, circumstances = engine.state.apps.field(app.id, "tried").partition("|")
+    tried, _, circumstances = comparison.flags.tried.partition("|")
     now_is = _circumstances(engine, comparison) if findings.sync == OUT_OF_SYNC else ""
     decision = decide(
         app,
@@ -67,8 +67,8 @@ def start(engine: Engine, comparison: Comparison, lock: Lock) -> bool:
             engine.state.live.compare_at(app.id, time.time() + seconds + 1.0)
     if decision.operation is None:
         return False
-    engine.state.apps.set_fields(app.id, tried=f"{comparison.desired.artifact}|{now_is}")
-    record = starting.start(engine, app, Operation.model_validate(decision.operation), comparison.desired)
+    operation, tried = Operation.model_validate(decision.operation), f"{comparison.desired.artifact}|{now_is}"
+    record = starting.start(engine, app, operation, comparison.desired, tried=tried)
     operate.carry_on(engine, app, record, lock, comparison)
     return True
 

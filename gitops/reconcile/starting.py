@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from gitops.reconcile.engine import Engine
 
 logger = logging.getLogger("gitops.apply")
+
+#: Seconds after which the clock wakes an operation that nobody goes on with.
+SAFETY_SECONDS = 60.0
 
 
 def begin(engine: Engine, app: Application, obj: Object) -> OperationRecord | None:
@@ -53,12 +57,14 @@ def _refuse(engine: Engine, app: Application, record: OperationRecord, why: str)
     ending.end(engine, app, record, None)
 
 
-def start(engine: Engine, app: Application, operation: Operation, desired: DesiredState) -> OperationRecord:
-    """A new operation, pinned to what is desired now; it rests in Redis from here on."""
+def start(
+    engine: Engine, app: Application, operation: Operation, desired: DesiredState, **fields: str
+) -> OperationRecord:
+    """A new operation, pinned to what is desired now; it rests in Redis from here on, with plain `fields`."""
     record = OperationRecord.begin(
         operation, app, artifact=desired.artifact, revisions=desired.revisions, now=datetime.now(UTC)
     )
-    engine.state.operations.put(app.id, record.to_json())
+    engine.state.operations.begin(app.id, record.to_json(), time.time() + SAFETY_SECONDS, **fields)
     if not operation.initiated_by.automated:
         engine.events.operation_started(app, ",".join(desired.revisions), operation.initiated_by.username or "unknown")
     # The status says so only where the operation has to wait; who wants to be told of its beginning is told here.

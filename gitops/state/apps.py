@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, cast
 
 import orjson
@@ -12,6 +13,7 @@ import redis
 from gitops.model.objects import Object, canonical, digest
 from gitops.state.due import Tracked
 from gitops.state.keys import Keys
+from gitops.state.scripts import Command, Scripts
 from gitops.state.seal import Seal
 
 #: Seconds that it is remembered what was told of an application that is no more.
@@ -112,13 +114,57 @@ class Flags:
     told: str = ""
     #: How often what it is made and compared by has changed (Due.stale).
     anew: str = "0"
+    #: What the last operation of the policy's was for: the Artifact, and the circumstances.
+    tried: str = ""
+
+    @classmethod
+    def load(cls, values: Sequence[bytes | None]) -> Flags:
+        """From the values of FLAGS."""
+        spec, done, dirty, seen, full, told, anew, tried = [v.decode() if v else "" for v in values]
+        return cls(spec, done, dirty or "0", seen or "0", float(full or 0), told, anew or "0", tried)
+
+
+#: The fields of an application's hash that Flags are made of.
+FLAGS = ("spec", "done", "dirty", "seen", "full", "told", "anew", "tried")
+
+
+class Kept:
+    """Everything that is kept of an application, read at once; what is sealed is opened when it is asked for."""
+
+    def __init__(self, key: str, seal: Seal, values: Sequence[bytes | None]) -> None:
+        self._key, self._seal = key, seal
+        self._cr, self._desired, self._operation, *flags = values
+        self.flags = Flags.load(flags)
+
+    @cached_property
+    def application(self) -> Object | None:
+        """The Application's CR; None where Redis does not know it."""
+        data = self._seal.open(f"{self._key}/cr", self._cr)
+        return orjson.loads(data) if data else None
+
+    @cached_property
+    def desired(self) -> DesiredState | None:
+        """The outcome of the last fetch."""
+        data = self._seal.open(f"{self._key}/desired", self._desired)
+        return DesiredState.load(data) if data else None
+
+    @cached_property
+    def operation(self) -> bytes | None:
+        """The operation under way."""
+        return self._seal.open(f"{self._key}/op", self._operation)
 
 
 class Apps:
     """One hash for each application. What could betray or change an outcome is sealed, bound to its application."""
 
-    def __init__(self, client: redis.Redis, keys: Keys, seal: Seal) -> None:
-        self._redis, self._keys, self._seal = client, keys, seal
+    def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys, seal: Seal) -> None:
+        self._redis, self._scripts, self._keys, self._seal = client, scripts, keys, seal
+
+    def kept(self, app: str) -> Kept:
+        """What is kept of an application, at one moment."""
+        key = self._keys.app(app)
+        values = self._redis.hmget(key, ["cr", "desired", "op", *FLAGS])
+        return Kept(key, self._seal, cast(list[bytes | None], values))
 
     # --- the CR ---
 
@@ -128,18 +174,11 @@ class Apps:
         `spec` is its `spec_digest`, where that is known.
         """
         key = self._keys.app(app)
-        before, known = cast(list[bytes | None], self._redis.hmget(key, ["spec", "crv"]))
-        meta = obj.get("metadata") or {}
-        if known and int(known) >= int(meta.get("resourceVersion") or 0):
-            return False
-        meta = {k: v for k, v in meta.items() if k != "managedFields"}
-        spec = spec or spec_digest(obj)
+        meta = {k: v for k, v in (obj.get("metadata") or {}).items() if k != "managedFields"}
         sealed = self._seal.seal(f"{key}/cr", orjson.dumps({**obj, "metadata": meta}))
-        pipe = self._redis.pipeline(transaction=True)
-        pipe.hset(key, mapping={"cr": sealed, "spec": spec, "crv": str(meta.get("resourceVersion") or "0")})
-        pipe.sadd(self._keys.apps, app)
-        pipe.execute()
-        return before is None or before.decode() != spec
+        version = str(meta.get("resourceVersion") or "0")
+        args = [version, spec or spec_digest(obj), sealed, app]
+        return int(self._scripts("put", [key, self._keys.apps], args)) == 2
 
     def get(self, app: str) -> Object | None:
         """The Application as kept; None where Redis does not know it."""
@@ -177,11 +216,18 @@ class Apps:
 
     # --- the desired state ---
 
-    def set_desired(self, app: str, desired: DesiredState, anew: str = "0") -> None:
-        """Keep the outcome of a fetch; `anew` is the flag as it was when the fetch began."""
+    def set_desired(
+        self, app: str, desired: DesiredState, anew: str = "0", urls: Iterable[str] = (), former: Iterable[str] = ()
+    ) -> Flags:
+        """Keep the outcome of a fetch, and `link` its repositories. Returns the flags as they are now.
+
+        `anew` is the flag as it was when the fetch began.
+        """
         key = self._keys.app(app)
         sealed = self._seal.seal(f"{key}/desired", desired.dump())
-        self._redis.hset(key, mapping={"desired": sealed, "made": anew})
+        keep = ("HSET", key, "desired", sealed, "made", anew)
+        answers = self._scripts.together([keep, *self._linking(app, urls, former), ("HMGET", key, *FLAGS)])
+        return Flags.load(answers[-1])
 
     def desired(self, app: str) -> DesiredState | None:
         """The outcome of the last fetch; None where there is none."""
@@ -204,10 +250,7 @@ class Apps:
 
     def flags(self, app: str) -> Flags:
         """The plain fields that decide whether anything is to be done."""
-        names = ["spec", "done", "dirty", "seen", "full", "told", "anew"]
-        values = cast(list[bytes | None], self._redis.hmget(self._keys.app(app), names))
-        spec, done, dirty, seen, full, told, anew = [v.decode() if v else "" for v in values]
-        return Flags(spec, done, dirty or "0", seen or "0", float(full or 0), told, anew or "0")
+        return Flags.load(cast(list[bytes | None], self._redis.hmget(self._keys.app(app), FLAGS)))
 
     def set_compared(self, app: str, anew: str, **fields: str) -> bool:
         """Set plain fields at the end of a comparison that began when the flag `anew` was this.
@@ -237,13 +280,14 @@ class Apps:
 
     def link(self, app: str, urls: Iterable[str], former: Iterable[str] = ()) -> None:
         """Note the repositories that an application uses, and drop those that it used before."""
+        self._scripts.together(self._linking(app, urls, former))
+
+    def _linking(self, app: str, urls: Iterable[str], former: Iterable[str]) -> list[Command]:
         wanted, old = set(urls), set(former)
-        pipe = self._redis.pipeline(transaction=False)
-        for url in wanted:
-            pipe.sadd(self._keys.repo_apps(url), app)
-        for url in old - wanted:
-            pipe.srem(self._keys.repo_apps(url), app)
-        pipe.execute()
+        return [
+            *(("SADD", self._keys.repo_apps(url), app) for url in wanted),
+            *(("SREM", self._keys.repo_apps(url), app) for url in old - wanted),
+        ]
 
     def unlink(self, url: str, apps: Iterable[str]) -> None:
         """Note that these use a repository no longer."""

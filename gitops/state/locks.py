@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import redis
 
 from gitops.errors import LockLost
 from gitops.state.keys import Keys
 from gitops.state.queue import APPLY, DIFF, FETCH, GENERATE, Queue, Rank
-from gitops.state.scripts import Scripts
+from gitops.state.scripts import Call, Scripts
 
 #: The lane of reading Git, and the lane of the cluster: one fetch and one comparison or operation at a time. The third
 #: is an ApplicationSet's.
@@ -40,12 +40,21 @@ class Locks:
 
     def acquire(self, lane: str, app: str, *, worker: str, message_id: str, task: str) -> Lock | None:
         """Take the lock, or note the wish to run `task` at its release and return None."""
-        token = self._scripts(
+        call = self.acquiring(lane, app, worker=worker, message_id=message_id, task=task)
+        return self.acquired(lane, app, self._scripts.together([call])[0])
+
+    def acquiring(self, lane: str, app: str, *, worker: str, message_id: str, task: str) -> Call:
+        """What `acquire` calls, for others to call together with what they have."""
+        return Call(
             "acquire",
             [self._keys.lock(lane, app), self._keys.fence, self._keys.app(app)],
             [worker, message_id, int(self._ttl * 1000), int(time.time() * 1000), task, self._keys.alive("")],
         )
-        return Lock(lane, app, int(token)) if token else None
+
+    @staticmethod
+    def acquired(lane: str, app: str, answer: Any) -> Lock | None:
+        """What `acquire` returns where Redis answers this."""
+        return Lock(lane, app, int(answer)) if answer else None
 
     def check(self, lock: Lock) -> None:
         """Raise LockLost where somebody else holds the lock now, or nobody does."""
@@ -55,10 +64,14 @@ class Locks:
 
     def release(self, lock: Lock) -> bool:
         """Free the lock and publish what was wished for meanwhile. False where it was lost before."""
+        return int(self._scripts.together([self.releasing(lock)])[0]) >= 0
+
+    def releasing(self, lock: Lock) -> Call:
+        """What `release` calls, for others to call together with what they have."""
         keys = [self._keys.lock(lock.lane, lock.app), self._keys.app(lock.app)]
         args: list[str | bytes | int] = [lock.token]
         for task in LANES[lock.lane]:
             message = self._queue.message(task, lock.app, Rank.DRIFT)
             keys += self._queue.lists(task)
             args += [task, message.id, message.payload]
-        return int(self._scripts("release", keys, args)) >= 0
+        return Call("release", keys, args)

@@ -23,6 +23,13 @@ class Operations:
         key = self._keys.app(app)
         self._redis.hset(key, "op", self._seal.seal(f"{key}/op", record))
 
+    def begin(self, app: str, record: bytes, until: float, **fields: str) -> None:
+        """Keep a new operation and plain fields of its application; the clock wakes it at `until`, unix seconds."""
+        key = self._keys.app(app)
+        plain = [part for field in fields.items() for part in field]
+        keep = ("HSET", key, "op", self._seal.seal(f"{key}/op", record), *plain)
+        self._scripts.together([keep, ("ZADD", self._keys.parked, until, app)])
+
     def get(self, app: str) -> bytes | None:
         """The operation under way, or None."""
         key = self._keys.app(app)

@@ -17,12 +17,12 @@ from gitops.state.inflight import Inflight
 from gitops.state.keys import Keys
 from gitops.state.lease import Lease
 from gitops.state.live import LiveIndex
-from gitops.state.locks import Locks
+from gitops.state.locks import Lock, Locks
 from gitops.state.notices import Notices
 from gitops.state.operations import Operations
 from gitops.state.queue import Envelope, Queue
 from gitops.state.refs import RefsCache
-from gitops.state.scripts import Scripts
+from gitops.state.scripts import Call, Command, Scripts
 from gitops.state.seal import Seal
 from gitops.state.shards import Shards
 from gitops.state.strays import Strays
@@ -54,11 +54,11 @@ class State:
         self.redis = client or connect(settings.redis_url.get_secret_value())
         self.keys = Keys(settings.redis_prefix)
         self.seal = Seal(settings.seal_key.get_secret_value())
-        scripts = Scripts(self.redis)
+        self.scripts = scripts = Scripts(self.redis)
         self.queue = Queue(self.redis, scripts, self.keys, envelope)
         self.locks = Locks(self.redis, scripts, self.keys, self.queue, settings.lock_ttl)
         self.due = Due(self.redis, scripts, self.keys, self.queue, settings.poll_interval, settings.poll_jitter)
-        self.apps = Apps(self.redis, self.keys, self.seal)
+        self.apps = Apps(self.redis, scripts, self.keys, self.seal)
         self.artifacts = Artifacts(self.redis, self.keys, self.seal, settings.artifact_ttl)
         self.live = LiveIndex(self.redis, scripts, self.keys, self.queue)
         self.operations = Operations(self.redis, scripts, self.keys, self.seal, self.queue)
@@ -69,6 +69,26 @@ class State:
         self.workers = Workers(self.redis, self.keys, self.queue)
         self.lease = Lease(self.redis, self.keys, settings.lease_ttl)
         self.shards = Shards(self.redis, self.keys, settings.lease_ttl)
+
+    def enter(self, lane: str, app: str, *, worker: str, message_id: str, task: str, queued: bool) -> Lock | None:
+        """A worker begins a step: take the lock, and note what it works on; None where somebody else holds the lock.
+
+        `queued`: by a message, whose marker goes, so that a wish which comes from now on gets a message of its own.
+        """
+        calls: list[Call | Command] = [self.queue.beginning(task, app, message_id)] if queued else []
+        calls.append(self.workers.beginning(worker, message_id, task, app))
+        calls.append(self.locks.acquiring(lane, app, worker=worker, message_id=message_id, task=task))
+        lock = self.locks.acquired(lane, app, self.scripts.together(calls)[-1])
+        if lock is None:
+            self.workers.ended(worker, message_id)
+        return lock
+
+    def leave(self, lock: Lock, *, worker: str, message_id: str, done: bool) -> None:
+        """The step has ended: free the lock, publish what was wished for meanwhile. `done`: nothing follows it."""
+        calls: list[Call | Command] = [self.locks.releasing(lock)]
+        if done:
+            calls.append(self.workers.ending(worker, message_id))
+        self.scripts.together(calls)
 
     def look_anew(self, app: str) -> None:
         """Make the next fetch of an application (or generation of a set) look at each of its repositories again."""

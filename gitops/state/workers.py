@@ -11,6 +11,7 @@ import redis
 from gitops.state.envelope import told_of
 from gitops.state.keys import Keys
 from gitops.state.queue import APPLY, GENERATE, TASKS, Queue, Rank
+from gitops.state.scripts import Command
 
 
 class Workers:
@@ -32,11 +33,19 @@ class Workers:
 
     def began(self, worker: str, message_id: str, task: str, app: str) -> None:
         """Note a message that this worker works on."""
-        self._redis.hset(self._keys.running(worker), message_id, f"{task}|{app}")
+        self._redis.execute_command(*self.beginning(worker, message_id, task, app))  # type: ignore[no-untyped-call]
+
+    def beginning(self, worker: str, message_id: str, task: str, app: str) -> Command:
+        """What `began` sends, for others to send together with what they have."""
+        return "HSET", self._keys.running(worker), message_id, f"{task}|{app}"
 
     def ended(self, worker: str, message_id: str) -> None:
         """It is done with it."""
-        self._redis.hdel(self._keys.running(worker), message_id)
+        self._redis.execute_command(*self.ending(worker, message_id))  # type: ignore[no-untyped-call]
+
+    def ending(self, worker: str, message_id: str) -> Command:
+        """What `ended` sends, for others to send together with what they have."""
+        return "HDEL", self._keys.running(worker), message_id
 
     def alive(self) -> list[str]:
         """The workers that live."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gitops.diff import Change, IgnoreRules, Verdict, compare
@@ -165,6 +165,7 @@ def test_an_object_is_the_same_as_itself(spec):
 
 
 @given(st.dictionaries(st.sampled_from("abc"), values, max_size=3), st.dictionaries(st.sampled_from("abc"), values))
+@example({"a": [None]}, {"a": [[]]})
 def test_a_merge_that_would_change_live_is_never_the_same(target, live):
     """What a server without a schema does: maps merge, everything else is replaced."""
 
