@@ -49,6 +49,8 @@ class RefsReader:
     #: Repositories whose looks found something new, and looks that were not waited for, until the end of `telling`.
     news: list[NewCommit] = field(default_factory=list)
     ahead: list[Ahead] = field(default_factory=list)
+    #: A repository, a revision that was asked for last, and what it was noted to be.
+    noted: tuple[str, str, str] = ("", "", "")
 
     def get(self, mirrors: Mirrors, url: str, app: str, wanted: str = "") -> Refs:
         """The refs as of at most one interval ago; `app` is the Application or ApplicationSet that asks.
@@ -61,7 +63,8 @@ class RefsReader:
         for ahead in self.ahead:
             if ahead.url == url:
                 ahead.look.result()
-        known = self.state.refs.get(url)
+        known = self.state.refs.get(url, wanted)
+        self.noted = (url, wanted, known.noted if known else "")
         if known and self.clock() - known.at < self.interval:
             if known.refs is None:
                 raise RepositoryError(known.error)
@@ -74,6 +77,11 @@ class RefsReader:
             if branch := former.branch(wanted):
                 return self._go_ahead(mirrors, url, app, wanted, former, branch)
         return self._look(mirrors, url, app)
+
+    def note(self, url: str, wanted: str, revision: str) -> None:
+        """Note what a wanted revision resolved to, for the claim of a due time, unless that is noted already."""
+        if self.noted != (url, wanted, revision):
+            self.state.refs.note(url, wanted, revision)
 
     def _go_ahead(self, mirrors: Mirrors, url: str, app: str, wanted: str, former: Refs, branch: str) -> Refs:
         """Fetch the branch and leave the look to a thread; a look alone where the branch does not come so."""

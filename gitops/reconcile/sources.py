@@ -94,7 +94,7 @@ class Desires:
             revision = refs.require(wanted, source.tag_prefix)
             if len(revision) < FULL_SHA:
                 revision = self.mirrors.ensure(source.repo_url, revision)
-            self.state.refs.note(source.repo_url, wanted, revision)
+            self.refs.note(source.repo_url, wanted, revision)
             tag = refs.annotated(wanted, source.tag_prefix)
             if not tag and refs.resolve(source.target_revision, source.tag_prefix) == revision:
                 # An operation names the commit of the tag that the spec means.

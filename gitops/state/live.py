@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
@@ -17,6 +18,8 @@ from gitops.state.lease import Fence
 from gitops.state.queue import APPLY, DIFF, Queue, Rank
 from gitops.state.scripts import FENCED, Call, Scripts
 
+#: Seconds for which the kinds that a process has noted are taken to be in Redis.
+NOTED_SECONDS = 10.0
 #: What observe answers.
 ECHO, PUBLISHED, JOINED, PUT_OFF, LEFT, REFUSED = 0, 1, 2, 3, 4, -1
 
@@ -82,6 +85,8 @@ class LiveIndex:
 
     def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys, queue: Queue) -> None:
         self._redis, self._scripts, self._keys, self._queue = client, scripts, keys, queue
+        #: Per cluster, the kinds that this process has noted, and until when they count (time.monotonic()).
+        self._noted: dict[str, tuple[frozenset[tuple[str, str]], float]] = {}
 
     def observe(
         self,
@@ -206,13 +211,20 @@ class LiveIndex:
     # --- which kinds are worth a watch ---
 
     def use_kinds(self, cluster: str, kinds: Iterable[tuple[str, str]]) -> None:
-        """Note (group, kind) pairs that applications have on a cluster, so that the watcher follows them."""
-        entries = {f"{group}|{kind}" for group, kind in kinds}
+        """Note (group, kind) pairs that applications have on a cluster, so that the watcher follows them.
+
+        What this process has noted it does not note again for some seconds; so long Redis is without it after a loss.
+        """
+        noted, until = self._noted.get(cluster, (frozenset(), 0.0))
+        wanted, now = frozenset(kinds), time.monotonic()
+        if wanted <= noted and now < until:
+            return
+        entries = sorted(f"{group}|{kind}" for group, kind in wanted)
         if entries:
-            pipe = self._redis.pipeline(transaction=False)
-            pipe.sadd(self._keys.kinds(cluster), *sorted(entries))
-            pipe.sadd(self._keys.clusters, cluster)
-            pipe.execute()
+            self._scripts.together(
+                [("SADD", self._keys.kinds(cluster), *entries), ("SADD", self._keys.clusters, cluster)]
+            )
+            self._noted[cluster] = (noted | wanted, until) if now < until else (wanted, now + NOTED_SECONDS)
 
     def kinds(self) -> dict[str, set[tuple[str, str]]]:
         """Per cluster, the (group, kind) pairs in use. Bounded by the kinds that the clusters serve."""

@@ -22,6 +22,8 @@ class KnownRefs:
     at: float
     refs: bytes | None
     error: str
+    #: What the wanted revision that was asked for is noted to be; "" where nothing is noted.
+    noted: str = ""
 
 
 class RefsCache:
@@ -32,17 +34,18 @@ class RefsCache:
     def __init__(self, client: redis.Redis, keys: Keys, seal: Seal) -> None:
         self._redis, self._keys, self._seal = client, keys, seal
 
-    def get(self, url: str) -> KnownRefs | None:
-        """The last look, or None."""
+    def get(self, url: str, wanted: str = "") -> KnownRefs | None:
+        """The last look, and what is noted of the revision `wanted`; None where there was no look."""
         key = self._keys.refs(url)
-        at, refs, error = cast(list[bytes | None], self._redis.hmget(key, ["at", "refs", "error"]))
+        fields = ["at", "refs", "error", f"ref:{wanted}"]
+        at, refs, error, noted = cast(list[bytes | None], self._redis.hmget(key, fields))
         if not at:
             return None
         opened = self._seal.open(key, refs)
         why = self._seal.open(f"{key}/error", error)
         if opened is None and why is None:
             return None
-        return KnownRefs(float(at), opened, why.decode() if why else "")
+        return KnownRefs(float(at), opened, why.decode() if why else "", noted.decode() if noted else "")
 
     def store(
         self, url: str, refs: bytes, resolve: Callable[[str], str | None], was: Mapping[str, str] | None = None
