@@ -80,10 +80,12 @@ class EngineTask(Task):
         state = eng.state
         eng.outcome, eng.follow = "", False
         with logs.context(app=app_id, task_id=message_id), trace.span(task, cause, app=app_id, task_id=message_id):
-            lock = state.enter(lane, app_id, worker=me, message_id=message_id, task=task, queued=queued)
+            lock, rank = state.enter(lane, app_id, worker=me, message_id=message_id, task=task, queued=queued)
             if lock is None:
                 metrics.task_finished(task, "busy", "", time.monotonic() - begun)
                 return "busy"
+            if queued:
+                eng.refs.rank = rank or Rank.POLL
             ended = Ended()
             try:
                 ended = self._run(eng, task, app_id, lock, work)

@@ -51,6 +51,8 @@ class RefsReader:
     ahead: list[Ahead] = field(default_factory=list)
     #: A repository, a revision that was asked for last, and what it was noted to be.
     noted: tuple[str, str, str] = ("", "", "")
+    #: How urgent the step is that reads: so urgent is what follows a look of somebody else that it has to wait for.
+    rank: Rank = Rank.POLL
 
     def get(self, mirrors: Mirrors, url: str, app: str, wanted: str = "") -> Refs:
         """The refs as of at most one interval ago; `app` is the Application or ApplicationSet that asks.
@@ -70,7 +72,7 @@ class RefsReader:
                 raise RepositoryError(known.error)
             return Refs.from_json(known.refs)
         if not self.state.refs.lease(url, self.owner, ttl=90.0):
-            self.state.refs.wait(url, app)
+            self.state.refs.wait(url, app, self.rank)
             raise Waiting(f"{app} waits for a look at its repository")
         if wanted and known and known.refs and not known.at:
             former = Refs.from_json(known.refs)
@@ -112,7 +114,8 @@ class RefsReader:
             self.state.refs.fail(url, str(error))
             raise
         finally:
-            self.state.queue.want_look(self.state.refs.free(url, self.owner))
+            for rank, apps in self.state.refs.free(url, self.owner).items():
+                self.state.queue.want_look(apps, rank)
         return refs
 
     @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 from uuid import uuid4
 
 import redis
@@ -88,11 +89,16 @@ class Queue:
 
     def begin(self, task: str, app: str, message_id: str) -> bool:
         """Take note that a worker starts on the message. False where it was begun before (a redelivery)."""
-        return bool(self._scripts.together([self.beginning(task, app, message_id)])[0])
+        return self.begun(self._scripts.together([self.beginning(task, app, message_id)])[0]) is not None
 
     def beginning(self, task: str, app: str, message_id: str) -> Call:
         """What `begin` calls, for others to call together with what they have."""
         return Call("begin", [self._keys.app(app)], [task, message_id])
+
+    @staticmethod
+    def begun(answer: Any) -> Rank | None:
+        """How urgent the wish was, where Redis answers this to `beginning`; None where it was begun before."""
+        return Rank(int(answer) - 1) if int(answer) else None
 
     def depths(self) -> dict[str, int]:
         """Waiting messages per queue."""

@@ -10,6 +10,7 @@ from typing import cast
 import redis
 
 from gitops.state.keys import Keys
+from gitops.state.queue import Rank
 from gitops.state.seal import Seal
 
 _FREE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
@@ -98,16 +99,20 @@ class RefsCache:
         """Become the one who looks, for at most `ttl` seconds."""
         return bool(self._redis.set(self._keys.refs_lease(url), owner, nx=True, px=int(ttl * 1000)))
 
-    def wait(self, url: str, app: str) -> None:
+    def wait(self, url: str, app: str, rank: Rank) -> None:
         """Ask to be told when the one who looks is done."""
-        self._redis.sadd(self._keys.waiting(url), app)
+        self._redis.sadd(self._keys.waiting(url), f"{int(rank)}|{app}")
         self._redis.expire(self._keys.waiting(url), 3600)
 
-    def free(self, url: str, owner: str) -> list[str]:
-        """Give the lease back. Returns the applications that waited for it."""
+    def free(self, url: str, owner: str) -> dict[Rank, set[str]]:
+        """Give the lease back. Returns the applications that waited for it, by how urgent they are."""
         self._redis.eval(_FREE, 1, self._keys.refs_lease(url), owner)
         key = self._keys.waiting(url)
         pipe = self._redis.pipeline(transaction=True)
         pipe.smembers(key)
         pipe.delete(key)
-        return [app.decode() for app in pipe.execute()[0]]
+        waited: dict[Rank, set[str]] = {}
+        for entry in pipe.execute()[0]:
+            rank, app = entry.decode().split("|", 1)
+            waited.setdefault(Rank(int(rank)), set()).add(app)
+        return waited

@@ -20,7 +20,7 @@ from gitops.state.live import LiveIndex
 from gitops.state.locks import Lock, Locks
 from gitops.state.notices import Notices
 from gitops.state.operations import Operations
-from gitops.state.queue import Envelope, Queue
+from gitops.state.queue import Envelope, Queue, Rank
 from gitops.state.refs import RefsCache
 from gitops.state.scripts import Call, Command, Scripts
 from gitops.state.seal import Seal
@@ -70,18 +70,22 @@ class State:
         self.lease = Lease(self.redis, self.keys, settings.lease_ttl)
         self.shards = Shards(self.redis, self.keys, settings.lease_ttl)
 
-    def enter(self, lane: str, app: str, *, worker: str, message_id: str, task: str, queued: bool) -> Lock | None:
-        """A worker begins a step: take the lock, and note what it works on; None where somebody else holds the lock.
+    def enter(
+        self, lane: str, app: str, *, worker: str, message_id: str, task: str, queued: bool
+    ) -> tuple[Lock | None, Rank | None]:
+        """A worker begins a step: take the lock, and note what it works on. No lock where somebody else holds it.
 
-        `queued`: by a message, whose marker goes, so that a wish which comes from now on gets a message of its own.
+        `queued`: by a message, whose marker goes, so that a wish which comes from now on gets a message of its own. The
+        rank is that of the wish; None for a message that came again, and where there was none.
         """
         calls: list[Call | Command] = [self.queue.beginning(task, app, message_id)] if queued else []
         calls.append(self.workers.beginning(worker, message_id, task, app))
         calls.append(self.locks.acquiring(lane, app, worker=worker, message_id=message_id, task=task))
-        lock = self.locks.acquired(lane, app, self.scripts.together(calls)[-1])
+        answers = self.scripts.together(calls)
+        lock = self.locks.acquired(lane, app, answers[-1])
         if lock is None:
             self.workers.ended(worker, message_id)
-        return lock
+        return lock, self.queue.begun(answers[0]) if queued else None
 
     def leave(self, lock: Lock, *, worker: str, message_id: str, done: bool) -> None:
         """The step has ended: free the lock, publish what was wished for meanwhile. `done`: nothing follows it."""

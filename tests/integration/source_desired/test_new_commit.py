@@ -16,6 +16,7 @@ from gitops.reconcile.newcommit import PACE
 from gitops.reconcile.refs import RefsReader, Waiting
 from gitops.source.git import Mirrors, Refs
 from gitops.state import State
+from gitops.state.queue import Rank
 from testbed.gitrepo import git
 
 INTERVAL = 180.0
@@ -149,10 +150,15 @@ def test_a_pushed_commit_is_there_before_the_list_of_all_refs(desk: Any, fleet: 
         assert mirrors.tree_ids(fleet.http_url, sha, ["apps"])["apps"]
         with pytest.raises(Waiting):
             RefsReader(desk.state, INTERVAL, "another").get(mirrors, fleet.http_url, "argocd/other", "main")
+        asked = RefsReader(desk.state, INTERVAL, "a third", rank=Rank.PERSON)
+        for _ in range(2):
+            with pytest.raises(Waiting):
+                asked.get(mirrors, fleet.http_url, "argocd/asked", "main")
+            asked.rank = Rank.POLL
         held.listed.set()
 
     assert look(desk, fleet.http_url, "argocd/asks", known_alone, made=held) == sha
-    assert waiting(desk.state, "fetch-urgent") == ["argocd/touched"]
+    assert sorted(waiting(desk.state, "fetch-urgent")) == ["argocd/asked", "argocd/touched"], "as urgent as it was"
     assert waiting(desk.state, "fetch") == ["argocd/other"], "the list of refs has come, for whoever waited for it"
 
 
