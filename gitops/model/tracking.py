@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
+from gitops.errors import one_line
 from gitops.model.names import INSTALLATION_ID, INSTANCE_LABEL, TRACKING_ID, WATCH_LABEL
 from gitops.model.objects import Object, ObjectKey, annotations_of, gvk_of, key_of, labels_of
 
@@ -218,17 +218,4 @@ def display_name(instance: str) -> str:
 
 def shared_resource_warning(key: ObjectKey, this: str, other: str) -> str:
     """The SharedResourceWarning of an object of application `this` that another application owns (instance names)."""
-    return f"{key.kind}/{key.name} is part of applications {display_name(this)} and {display_name(other)}"
-
-
-def repeated_resource_warning(key: ObjectKey, count: int) -> str:
-    """The RepeatedResourceWarning of a key that is `count` times among the desired objects."""
-    return f"Resource {key} appeared {count} times among application resources."
-
-
-def repeated(keys: Iterable[ObjectKey]) -> dict[ObjectKey, int]:
-    """Keys that occur more than once, with how often."""
-    counts: dict[ObjectKey, int] = {}
-    for key in keys:
-        counts[key] = counts.get(key, 0) + 1
-    return {key: count for key, count in counts.items() if count > 1}
+    return one_line(f"{key.kind}/{key.name} is part of applications {display_name(this)} and {display_name(other)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from gitops.errors import ComparisonError
+from gitops.errors import ComparisonError, one_line
 from gitops.model.application import Application
 from gitops.model.names import INSTANCE_LABEL
 from gitops.model.objects import GVK, Manifest, Object, ObjectKey, canonical, gvk_of, key_of
@@ -49,7 +49,7 @@ def finish(
         if excluded(gvk):
             name = obj["metadata"].get("name") or obj["metadata"].get("generateName")
             sentence = f"Resource {gvk.group}/{gvk.kind} {name} is excluded in the settings"
-            warnings.append(("ExcludedResourceWarning", sentence))
+            warnings.append(("ExcludedResourceWarning", one_line(sentence)))
             continue
         stamp(
             obj,
@@ -71,7 +71,7 @@ def finish(
         if count > 1:
             shown = "/".join(key)
             sentence = f"Resource {shown} appeared {count} times among application resources."
-            warnings.append(("RepeatedResourceWarning", sentence))
+            warnings.append(("RepeatedResourceWarning", one_line(sentence)))
     return tuple(found.values()), tuple(warnings)
 
 

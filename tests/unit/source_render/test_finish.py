@@ -102,6 +102,15 @@ def test_exclusions() -> None:
     assert warnings == (("ExcludedResourceWarning", "Resource /Event e is excluded in the settings"),)
 
 
+def test_a_name_that_holds_line_breaks_and_escape_codes_is_shown_on_one_line() -> None:
+    named = obj(name="a\nError: all is lost\x1b[31m")
+    _, repeated = done(rendered(named, named))
+    _, excluded = done(rendered(named), excluded=lambda _gvk: True)
+    for _, sentence in (*repeated, *excluded):
+        assert sentence.isprintable()
+        assert "a Error: all is lost\\x1b[31m" in sentence
+
+
 @pytest.mark.parametrize(
     ("wrong", "text"),
     [

@@ -118,4 +118,3 @@ def test_the_shared_resource_sentence():
     key = ObjectKey("apps", "Deployment", "ns", "web")
     text = tracking.shared_resource_warning(key, "one", "team_two")
     assert text == "Deployment/web is part of applications one and team/two"
-    assert tracking.repeated([key, key]) == {key: 2}
