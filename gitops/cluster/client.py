@@ -169,23 +169,6 @@ class ClusterClient:
                 if not error.gone or full:
                     raise
 
-    def list_rv(
-        self,
-        gvk: GVK,
-        *,
-        namespace: str | None = None,
-        labels: str | None = None,
-        metadata_only: bool = False,
-        cached: bool = False,
-    ) -> tuple[builtins.list[Object], str]:
-        """Every object of a kind, and the resourceVersion of the list."""
-        items: builtins.list[Object] = []
-        version = ""
-        for page in self.pages(gvk, namespace=namespace, labels=labels, metadata_only=metadata_only, cached=cached):
-            items += page.items
-            version = page.resource_version
-        return items, version
-
     # --- writing -----------------------------------------------------------------------------------------------------
 
     def apply(

@@ -22,11 +22,3 @@ class Artifact:
     objects: tuple[Manifest, ...]
     #: (condition type, sentence): RepeatedResourceWarning, ExcludedResourceWarning.
     warnings: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Desired:
-    """What an Application should be: the Artifact's address and one revision per source (a commit or chart version)."""
-
-    artifact: str
-    revisions: tuple[str, ...]

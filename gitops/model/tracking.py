@@ -40,10 +40,6 @@ class TrackingMethod(StrEnum):
         """Whether ownership is read from the tracking id (else from the label)."""
         return self is not TrackingMethod.LABEL
 
-    @property
-    def writes_label(self) -> bool:
-        return self is not TrackingMethod.ANNOTATION
-
 
 class TrackingId(NamedTuple):
     """A tracking id taken apart. The key's namespace is the destination namespace for cluster-scoped objects."""
