@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from math import inf
 from typing import NamedTuple
+
+import redis
 
 from gitops.model.objects import ObjectKey
 from gitops.observe import trace
 from gitops.state.lease import Fence
 from gitops.state.live import PUBLISHED, LiveIndex
 from gitops.state.queue import DIFF
+
+logger = logging.getLogger("gitops.beat")
 
 #: Seconds between two tellings while changes come one after another; the first after a pause is told at once.
 TOGETHER_SECONDS = 0.05
@@ -75,7 +80,13 @@ class Telling:
                     )
                 )
                 published.append(told)
-        for told, answer in zip(published, self._index.observe_all(calls), strict=True):
+        try:
+            answers = self._index.observe_all(calls)
+        except redis.RedisError as error:
+            text = "cannot tell Redis what was heard of %d objects of %s (%s); it is told again"
+            logger.warning(text, len(calls), self._server, error)
+            return AGAIN_SECONDS
+        for told, answer in zip(published, answers, strict=True):
             if answer == PUBLISHED:
                 told()
         self._waiting.clear()
