@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 import orjson
 import redis
@@ -88,23 +88,9 @@ class LiveIndex:
         #: Per cluster, the kinds that this process has noted, and until when they count (time.monotonic()).
         self._noted: dict[str, tuple[frozenset[tuple[str, str]], float]] = {}
 
-    def observe(
-        self,
-        app: str,
-        key: ObjectKey,
-        resource_version: int,
-        *,
-        server: str = IN_CLUSTER_SERVER,
-        gone: bool = False,
-        quiet: bool = False,
-        later: float = 0.0,
-        fence: Fence | None = None,
-    ) -> int:
+    def observe(self, app: str, key: ObjectKey, resource_version: int, **how: Any) -> int:
         """The watcher saw an object: `observe_all` of what `observing` gives."""
-        seen = self.observing(
-            app, key, resource_version, server=server, gone=gone, quiet=quiet, later=later, fence=fence
-        )
-        return self.observe_all([seen])[0]
+        return self.observe_all([self.observing(app, key, resource_version, **how)])[0]
 
     def observing(
         self,
