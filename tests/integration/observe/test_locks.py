@@ -25,7 +25,9 @@ def test_a_lost_lock_is_counted(redis_url: str, tmp_path: Path, monkeypatch: pyt
         state.locks.check(lock)
         raise AssertionError("it went on without its lock")
 
-    engine = SimpleNamespace(settings=settings, state=state, outcome="", compare=compare, report=lambda *_: None)
+    engine = SimpleNamespace(
+        settings=settings, state=state, refs=SimpleNamespace(), outcome="", compare=compare, report=lambda *_: None
+    )
     monkeypatch.setattr(runtime, "engine", lambda: engine)
     before = REGISTRY.get_sample_value("gitops_locks_lost_total") or 0.0
     answer = tasks.diff.apply(args=["argocd/shop"]).get()
