@@ -42,9 +42,6 @@ _BACKOFF = (0.1, 30.0)
 _REFUSED_PAUSE = 60.0
 #: Seconds that a stream must last to count as a success.
 _SUCCESS = 5.0
-#: Seconds that events are left to come together for while they come one after another: each round costs as much as some
-#: events. The first after a pause of that length is read at once.
-_TOGETHER = 0.01
 #: Seconds until what follows a round of events is tried again after a failure.
 _AFTER_PAUSE = 1.0
 
@@ -82,7 +79,6 @@ class Watches:
         self._order = itertools.count()
         self._hot: set[_Entry] = set()
         self._next_check = 0.0
-        self._busy = -inf
         self._jobs: SimpleQueue[_Entry | None] = SimpleQueue()
         self._helpers: list[threading.Thread] = []
         self._stopped = threading.Event()
@@ -131,19 +127,13 @@ class Watches:
         for entry in list(self._hot):
             self._read(entry)
         wait = 0.0 if self._hot or self._inbox else min(timeout, self._until_next())
-        ready = self._selector.select(wait)
-        if ready and not self._hot and time.monotonic() - self._busy < _TOGETHER:
-            time.sleep(_TOGETHER)
-            ready = self._selector.select(0.0)
-        for key, _ in ready:
+        for key, _ in self._selector.select(wait):
             if key.data is None:
                 with suppress(BlockingIOError):
                     while self._wake_out.recv(4096):
                         pass
             else:
                 self._read(key.data)
-        if ready:
-            self._busy = time.monotonic()
         for _ in range(len(self._inbox)):
             self._inbox.popleft()()
         self._check_silence()
