@@ -61,8 +61,8 @@ class ManagedEars:
     ) -> None:
         self._state, self._settings, self._clusters = state, settings, clusters
         self._watches, self._config = watches, config
-        watches.after(self.tell)
         self._followed: dict[str, Followed] = {}
+        watches.after(self.tell)
 
     def follow(self, shard: str, server: str, kinds: set[tuple[str, str]], fence: Fence | None) -> None:
         """Follow these kinds of a cluster under the lease of `shard`; kinds that are followed already go on."""

@@ -41,7 +41,8 @@ class Telling:
     def __init__(self, index: LiveIndex, server: str, fence: Fence | None) -> None:
         self._index, self._server, self._fence = index, server, fence
         self._waiting: dict[tuple[str, ObjectKey], Change] = {}
-        self._told = self._due = -inf
+        #: By time.monotonic(): the last telling, and the next; inf where nothing waits.
+        self._told, self._due = -inf, inf
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -49,8 +50,6 @@ class Telling:
     def add(self, app: str, key: ObjectKey, change: Change) -> None:
         """Have a change of an application's object told at the next `tell` that finds it due."""
         now = time.monotonic()
-        if not self._waiting:
-            self._due = inf
         before = self._waiting.pop((app, key), change)
         if before.quiet != change.quiet:
             change = change._replace(quiet=False)
@@ -61,8 +60,10 @@ class Telling:
 
     def tell(self, now: float = inf) -> float:
         """Tell what is due at `now`, by time.monotonic(). Returns the seconds until more is; inf: nothing waits."""
-        if not self._waiting or self._due > now:
-            return self._due - now if self._waiting else inf
+        if not self._waiting:
+            return inf
+        if self._due > now:
+            return self._due - now
         self._due = time.monotonic() + AGAIN_SECONDS
         calls, published = [], []
         for (app, key), change in self._waiting.items():
@@ -90,5 +91,5 @@ class Telling:
             if answer == PUBLISHED:
                 told()
         self._waiting.clear()
-        self._told = time.monotonic()
+        self._told, self._due = time.monotonic(), inf
         return inf

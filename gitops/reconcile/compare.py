@@ -116,7 +116,7 @@ def look(
     engine: Engine,
     app: Application,
     desired: DesiredState,
-    flags: Flags | None = None,
+    flags: Flags,
     *,
     fresh: Mapping[ObjectKey, Object | None] | None = None,
     operation: Object | None = None,
@@ -139,8 +139,8 @@ def look(
     if comparison.artifact is None:
         engine.state.queue.want(FETCH, app.id, Rank.DRIFT)
         return None
-    comparison.flags = flags or engine.state.apps.flags(app.id)
-    full = hard or comparison.flags.full <= time.time()
+    comparison.flags = flags
+    full = hard or flags.full <= time.time()
     try:
         client, server = engine.clusters.update(engine.control).client(app.spec.destination), snapshot.server
         looker = Looker(

@@ -66,10 +66,13 @@ def _compare(
     engine: Engine, app: Application, run: Run | None, operation: dict[str, Any]
 ) -> comparing.Comparison | None:
     """Look again: what the operation wrote is known, only the rest is read."""
-    if run is None or (desired := (kept := engine.state.apps.kept(app.id)).desired) is None:
+    if run is None:
+        return None
+    kept = engine.state.apps.kept(app.id)
+    desired, written, applied = kept.desired, run.client.written, run.client.applied
+    if desired is None:
         return None
     try:
-        written, applied = run.client.written, run.client.applied
         return comparing.look(engine, app, desired, kept.flags, fresh=written, operation=operation, applied=applied)
     except GitOpsError as error:
         logs.event(logger, f"cannot compare after the operation: {error}", logging.WARNING, app=app.id)

@@ -180,12 +180,13 @@ class Looker:
                 continue
             else:
                 todo.append(item)
-        at_hand = [item for item in todo if item.key in self.fresh]
+        for item in todo:
+            if item.key in self.fresh:
+                self._read(item, snapshot)
         asked = [item for item in todo if item.key not in self.fresh]
-        for some, readers in ((at_hand, 1), (asked, min(READERS, max(1, len(asked) // EACH)))):
-            for outcome in run_parallel(lambda item: self._read(item, snapshot), some, readers):
-                if outcome.error:
-                    raise outcome.error
+        for outcome in run_parallel(lambda item: self._read(item, snapshot), asked, min(READERS, len(asked) // EACH)):
+            if outcome.error:
+                raise outcome.error
         for item in todo:
             view.notes[item.key] = item.note
             self._shared(item, view)

@@ -63,7 +63,8 @@ class Run:
 
 def operate(engine: Engine, app_id: str, lock: Lock) -> None:
     """Go on with the application's operation, or begin the one that its CR asks for."""
-    obj = engine.application(app_id)
+    kept = engine.state.apps.kept(app_id)
+    obj = engine.known(app_id, kept.application)
     if obj is None:
         engine.state.apps.forget(app_id)
         return
@@ -73,12 +74,12 @@ def operate(engine: Engine, app_id: str, lock: Lock) -> None:
 
         deletion.proceed(engine, app, lock)
         return
-    kept = engine.state.operations.get(app_id)
-    if kept == b"deletion":
+    resting = kept.operation
+    if resting == b"deletion":
         engine.state.operations.clear(app_id)
-        kept = None
-    if kept:
-        record: OperationRecord | None = OperationRecord.from_json(kept)
+        resting = None
+    if resting:
+        record: OperationRecord | None = OperationRecord.from_json(resting)
     elif app.operation:
         record = begin(engine, app, obj)
         if record is None:
@@ -144,7 +145,7 @@ def _go_on(
         if record.needs_plan:
             if record.retry_refresh and record.retry_count and not _repin(engine, run):
                 return
-            comparison = comparison or comparing.look(engine, app, _desired_of(engine, app, record))
+            comparison = comparison or _look(engine, app, record)
             if not make_plan(engine, run, comparison):
                 engine.state.operations.park(app.id, time.time() + AGAIN_SECONDS)
                 return
@@ -208,10 +209,12 @@ def _repin(engine: Engine, run: Run) -> bool:
     return True
 
 
-def _desired_of(engine: Engine, app: Application, record: OperationRecord) -> Any:
-    desired = engine.state.apps.desired(app.id)
-    assert desired is not None
-    return replace(desired, artifact=record.artifact, revisions=record.revisions, error=None)
+def _look(engine: Engine, app: Application, record: OperationRecord) -> comparing.Comparison | None:
+    """A comparison with what the operation is pinned to."""
+    kept = engine.state.apps.kept(app.id)
+    assert kept.desired is not None
+    pinned = replace(kept.desired, artifact=record.artifact, revisions=record.revisions, error=None)
+    return comparing.look(engine, app, pinned, kept.flags)
 
 
 def _step(engine: Engine, run: Run) -> Outcome:

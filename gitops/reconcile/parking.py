@@ -40,12 +40,13 @@ def look(engine: Engine, run: Run, parked: Parked) -> comparing.Comparison | Non
     """
     now = time.time()
     brief = run.record.hold_until > now or (parked.until or now + BACKSTOP_SECONDS) - now < SHORT_SECONDS
-    desired = engine.state.apps.desired(run.app.id)
+    kept = engine.state.apps.kept(run.app.id)
+    desired = kept.desired
     # A person's refresh is answered by a comparison of its own.
     if brief or desired is None or REFRESH in run.app.annotations:
         return None
     try:
-        comparison = comparing.look(engine, run.app, desired, fresh=_at_hand(run))
+        comparison = comparing.look(engine, run.app, desired, kept.flags, fresh=_at_hand(run))
     except GitOpsError as error:
         logs.event(logger, f"cannot compare while the operation waits: {error}", logging.WARNING, app=run.app.id)
         return None

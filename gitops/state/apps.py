@@ -128,6 +128,16 @@ class Flags:
 FLAGS = ("spec", "done", "dirty", "seen", "full", "told", "anew", "tried")
 
 
+def _application(seal: Seal, key: str, sealed: bytes | None) -> Object | None:
+    data = seal.open(f"{key}/cr", sealed)
+    return orjson.loads(data) if data else None
+
+
+def _desired(seal: Seal, key: str, sealed: bytes | None) -> DesiredState | None:
+    data = seal.open(f"{key}/desired", sealed)
+    return DesiredState.load(data) if data else None
+
+
 class Kept:
     """Everything that is kept of an application, read at once; what is sealed is opened when it is asked for."""
 
@@ -139,14 +149,12 @@ class Kept:
     @cached_property
     def application(self) -> Object | None:
         """The Application's CR; None where Redis does not know it."""
-        data = self._seal.open(f"{self._key}/cr", self._cr)
-        return orjson.loads(data) if data else None
+        return _application(self._seal, self._key, self._cr)
 
     @cached_property
     def desired(self) -> DesiredState | None:
         """The outcome of the last fetch."""
-        data = self._seal.open(f"{self._key}/desired", self._desired)
-        return DesiredState.load(data) if data else None
+        return _desired(self._seal, self._key, self._desired)
 
     @cached_property
     def operation(self) -> bytes | None:
@@ -183,8 +191,7 @@ class Apps:
     def get(self, app: str) -> Object | None:
         """The Application as kept; None where Redis does not know it."""
         key = self._keys.app(app)
-        data = self._seal.open(f"{key}/cr", cast(bytes | None, self._redis.hget(key, "cr")))
-        return orjson.loads(data) if data else None
+        return _application(self._seal, key, cast(bytes | None, self._redis.hget(key, "cr")))
 
     def ids(self) -> set[str]:
         """Every application that is followed."""
@@ -199,8 +206,8 @@ class Apps:
             for app in some:
                 pipe.hget(self._keys.app(app), "cr")
             for app, sealed in zip(some, pipe.execute(), strict=True):
-                if data := self._seal.open(f"{self._keys.app(app)}/cr", sealed):
-                    yield app, orjson.loads(data)
+                if obj := _application(self._seal, self._keys.app(app), sealed):
+                    yield app, obj
 
     def forget(self, app: str) -> None:
         """Drop everything that is kept for an application that is no more."""
@@ -232,19 +239,15 @@ class Apps:
     def desired(self, app: str) -> DesiredState | None:
         """The outcome of the last fetch; None where there is none."""
         key = self._keys.app(app)
-        data = self._seal.open(f"{key}/desired", cast(bytes | None, self._redis.hget(key, "desired")))
-        return DesiredState.load(data) if data else None
+        return _desired(self._seal, key, cast(bytes | None, self._redis.hget(key, "desired")))
 
     def desired_of(self, apps: Sequence[str]) -> list[DesiredState | None]:
         """The outcomes of the last fetches of many applications, in one round trip."""
         pipe = self._redis.pipeline(transaction=False)
         for app in apps:
             pipe.hget(self._keys.app(app), "desired")
-        found = []
-        for app, sealed in zip(apps, pipe.execute(), strict=True):
-            data = self._seal.open(f"{self._keys.app(app)}/desired", sealed)
-            found.append(DesiredState.load(data) if data else None)
-        return found
+        found = zip(apps, pipe.execute(), strict=True)
+        return [_desired(self._seal, self._keys.app(app), sealed) for app, sealed in found]
 
     # --- flags ---
 

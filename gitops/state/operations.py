@@ -30,11 +30,6 @@ class Operations:
         keep = ("HSET", key, "op", self._seal.seal(f"{key}/op", record), *plain)
         self._scripts.together([keep, ("ZADD", self._keys.parked, until, app)])
 
-    def get(self, app: str) -> bytes | None:
-        """The operation under way, or None."""
-        key = self._keys.app(app)
-        return self._seal.open(f"{key}/op", cast(bytes | None, self._redis.hget(key, "op")))
-
     def clear(self, app: str) -> None:
         """The operation has ended."""
         pipe = self._redis.pipeline(transaction=True)

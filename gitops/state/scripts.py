@@ -1,4 +1,4 @@
-"""The Lua scripts of this room, loaded once a process and called by name, alone or many in one round trip."""
+"""The Lua scripts of this room, called by name, alone or many in one round trip; Redis knows them by their digest."""
 
 from __future__ import annotations
 

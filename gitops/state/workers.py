@@ -31,12 +31,8 @@ class Workers:
         """This worker ends in good order."""
         self._redis.delete(self._keys.alive(worker))
 
-    def began(self, worker: str, message_id: str, task: str, app: str) -> None:
-        """Note a message that this worker works on."""
-        self._redis.execute_command(*self.beginning(worker, message_id, task, app))  # type: ignore[no-untyped-call]
-
     def beginning(self, worker: str, message_id: str, task: str, app: str) -> Command:
-        """What `began` sends, for others to send together with what they have."""
+        """The command that notes a message which this worker works on, to be sent together with others."""
         return "HSET", self._keys.running(worker), message_id, f"{task}|{app}"
 
     def ended(self, worker: str, message_id: str) -> None:

@@ -94,7 +94,7 @@ def victim(store: Redis, state: State) -> str:
     """A worker that moves an operation on at this moment, as the store names it; "" for none."""
     for worker in state.workers.alive():
         for entry in store.hvals(f"gitops:running:{worker}"):
-            if state.operations.get(entry.decode().split("|", 1)[1]):
+            if state.apps.kept(entry.decode().split("|", 1)[1]).operation:
                 return worker
     return ""
 

@@ -73,7 +73,7 @@ def test_tokens_grow_also_after_redis_was_emptied(state: State) -> None:
 
 def test_what_a_dead_worker_had_begun_is_wished_for_again(state: State, waiting: Waiting) -> None:
     state.workers.say_alive("w1")
-    state.workers.began("w1", "m1", "apply", "argocd/a")
+    state.scripts.together([state.workers.beginning("w1", "m1", "apply", "argocd/a")])
     assert state.workers.reap() == 0
     state.workers.leave("w1")
     assert state.workers.reap() == 1

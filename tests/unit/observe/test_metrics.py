@@ -59,11 +59,11 @@ def test_an_operation_that_a_worker_moves_on_is_not_parked(redis_url):
     for app in ("argocd/waits", "argocd/moves", "argocd/orphan"):
         state.operations.park(app, 1e12)
     state.workers.say_alive("one")
-    state.workers.began("one", "m1", "apply", "argocd/moves")
-    state.workers.began("one", "m2", "diff", "argocd/compared-without-an-operation")
-    state.workers.began("one", "m3", "fetch", "argocd/waits")
+    state.scripts.together([state.workers.beginning("one", "m1", "apply", "argocd/moves")])
+    state.scripts.together([state.workers.beginning("one", "m2", "diff", "argocd/compared-without-an-operation")])
+    state.scripts.together([state.workers.beginning("one", "m3", "fetch", "argocd/waits")])
     state.redis.sadd(state.keys.workers, "gone")
-    state.workers.began("gone", "m4", "apply", "argocd/orphan")
+    state.scripts.together([state.workers.beginning("gone", "m4", "apply", "argocd/orphan")])
     found = samples(QueueCollector(state.redis, "p:", operations=state.operations))
     assert found["gitops_operations_running",] == 1
     assert found["workqueue_depth", "parked"] == 2
