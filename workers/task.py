@@ -13,11 +13,11 @@ from celery.exceptions import Ignore, SoftTimeLimitExceeded
 
 from gitops.errors import GitOpsError, LockLost
 from gitops.observe import logs, metrics, probe, scrub, trace
-from gitops.state.locks import Lock
 from gitops.state.queue import Rank
 
 if TYPE_CHECKING:
     from gitops.reconcile import Engine
+    from gitops.state import Entry
 
 logger = logging.getLogger("gitops.task")
 
@@ -60,7 +60,7 @@ class EngineTask(Task):
             raise GitOpsError("the task needed more memory than a worker process may use") from None
 
     def step(
-        self, task: str, lane: str, app_id: str, work: Callable[[Engine, Lock], None], *, queued: bool = True
+        self, task: str, lane: str, app_id: str, work: Callable[[Engine, Entry], None], *, queued: bool = True
     ) -> str:
         """Run `work` under the application's lock of this lane. `queued`: by a message of its own, not after a step.
 
@@ -80,18 +80,18 @@ class EngineTask(Task):
         state = eng.state
         eng.outcome, eng.follow = "", False
         with logs.context(app=app_id, task_id=message_id), trace.span(task, cause, app=app_id, task_id=message_id):
-            lock, rank = state.enter(lane, app_id, worker=me, message_id=message_id, task=task, queued=queued)
-            if lock is None:
+            entry = state.enter(lane, app_id, worker=me, message_id=message_id, task=task, queued=queued)
+            if entry is None:
                 metrics.task_finished(task, "busy", "", time.monotonic() - begun)
                 return "busy"
             if queued:
-                eng.refs.rank = rank or Rank.POLL
+                eng.refs.rank = entry.rank or Rank.POLL
             ended = Ended()
             try:
-                ended = self._run(eng, task, app_id, lock, work)
+                ended = self._run(eng, task, entry, work)
             finally:
                 # What follows is begun under the same id: so a worker that dies in between leaves a trace of it.
-                state.leave(lock, worker=me, message_id=message_id, done=not eng.follow)
+                state.leave(entry.lock, worker=me, message_id=message_id, done=not eng.follow)
                 eng.cause = trace.inject()
                 probe.mark(eng.settings.data_dir, "worker-task")
                 seconds = time.monotonic() - begun
@@ -101,10 +101,11 @@ class EngineTask(Task):
                 )
         return told("done", eng.outcome) if ended.outcome == "succeeded" else told("failed", ended.why)
 
-    def _run(self, eng: Engine, task: str, app_id: str, lock: Lock, work: Callable[[Engine, Lock], None]) -> Ended:
+    def _run(self, eng: Engine, task: str, entry: Entry, work: Callable[[Engine, Entry], None]) -> Ended:
         """Run `work`; every error but Celery's own is reported to the application and becomes the outcome."""
+        app_id = entry.app
         try:
-            work(eng, lock)
+            work(eng, entry)
         except LockLost as error:
             metrics.lock_lost()
             logs.event(logger, str(error), logging.WARNING)

@@ -29,33 +29,31 @@ def fetch(self: EngineTask, application: str) -> str:
 
     begun = time.monotonic()
     with engine().refs.telling():
-        said = self.step(FETCH, SOURCE, application, lambda engine, lock: engine.fetch(application, lock))
+        said = self.step(FETCH, SOURCE, application, lambda engine, entry: engine.fetch(entry))
         if not engine().follow:
             return said
         if time.monotonic() - begun > FOLLOW_SECONDS:
             self.leave(DIFF, application)
             return said
-        return self.step(
-            DIFF, CLUSTER, application, lambda engine, lock: engine.compare(application, lock), queued=False
-        )
+        return self.step(DIFF, CLUSTER, application, lambda engine, entry: engine.compare(entry), queued=False)
 
 
 @app.task(name="gitops.diff", bind=True, base=EngineTask)
 def diff(self: EngineTask, application: str) -> str:
     """Compare desired with live, write the status, and start the operation that the policy asks for."""
-    return self.step(DIFF, CLUSTER, application, lambda engine, lock: engine.compare(application, lock))
+    return self.step(DIFF, CLUSTER, application, lambda engine, entry: engine.compare(entry))
 
 
 @app.task(name="gitops.apply", bind=True, base=EngineTask)
 def apply(self: EngineTask, application: str) -> str:
     """Move the application's operation on by one step."""
-    return self.step(APPLY, CLUSTER, application, lambda engine, lock: engine.operate(application, lock))
+    return self.step(APPLY, CLUSTER, application, lambda engine, entry: engine.operate(entry))
 
 
 @app.task(name="gitops.generate", bind=True, base=EngineTask)
 def generate(self: EngineTask, application_set: str) -> str:
     """Make an ApplicationSet's Applications as its generators say. `application_set` is `appset:namespace/name`."""
-    return self.step(GENERATE, SET, application_set, lambda engine, lock: engine.generate(application_set, lock))
+    return self.step(GENERATE, SET, application_set, lambda engine, entry: engine.generate(entry))
 
 
 @app.task(name="gitops.sync", bind=True, base=EngineTask, ignore_result=False)

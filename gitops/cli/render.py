@@ -21,7 +21,7 @@ from gitops.settings import settings
 from gitops.source import BuildEnv, PluginCommand, Renderer, RenderRequest
 from gitops.source.finishing import explode
 from gitops.source.options import limits_of, plugins_of, renderer_of
-from gitops.source.render.tree import is_text, shown
+from gitops.source.render.paths import is_text, shown
 from gitops.source.render.yamlread import plain
 
 

@@ -24,12 +24,12 @@ from gitops.reconcile.look import Looker, View
 from gitops.reconcile.permitted import restrict
 from gitops.state.apps import DesiredState, Flags
 from gitops.state.live import Snapshot
-from gitops.state.locks import Lock
-from gitops.state.queue import APPLY, DIFF, FETCH, Rank
+from gitops.state.queue import APPLY, FETCH, Rank
 from gitops.sync.ports import RUNNING, TERMINATING
 
 if TYPE_CHECKING:
     from gitops.reconcile.engine import Engine
+    from gitops.state import Entry
 
 logger = logging.getLogger("gitops.compare")
 
@@ -55,9 +55,9 @@ class Comparison:
         return ObjectKey(GROUP, "Application", self.app.namespace, self.app.name)
 
 
-def compare(engine: Engine, app_id: str, lock: Lock) -> None:
+def compare(engine: Engine, entry: Entry) -> None:
     """Compare, decide, write."""
-    kept = engine.state.apps.kept(app_id)
+    app_id, kept, lock = entry.app, entry.kept, entry.lock
     obj = engine.known(app_id, kept.application)
     if obj is None:
         engine.state.apps.forget(app_id)
@@ -243,19 +243,16 @@ def write_patch(engine: Engine, app: Application, patch: Object) -> None:
 
 
 def finish(engine: Engine, comparison: Comparison) -> None:
-    """Note what was compared, so that it is not read again, and look again where more came meanwhile."""
-    app, view = comparison.app, comparison.view
+    """Have noted what was compared when the step ends: it is not read again, unless more came or changed meanwhile."""
+    app, view, snapshot = comparison.app, comparison.view, comparison.snapshot
     failed = view is None or comparison.desired.error is not None
-    snapshot = comparison.snapshot
-    if view is not None and engine.state.live.settle(app.id, snapshot.dirty, view.notes, snapshot.server):
-        engine.state.queue.want(DIFF, app.id, Rank.DRIFT)
-    full = time.time() + engine.settings.full_compare_interval
-    done = "" if failed else comparison.desired.spec
-    told = comparison.desired.told
-    engine.state.apps.set_compared(app.id, comparison.flags.anew, done=done, full=f"{full:.0f}", told=told)
-    if not engine.control.is_current(comparison.config):
-        # Projects or settings changed meanwhile: beat has us look again, and that look has to read everything.
-        engine.state.apps.set_fields(app.id, done="", full="0")
+    fields = {"done": "" if failed else comparison.desired.spec, "told": comparison.desired.told}
+    if view is not None:
+        engine.state.at_leave.append(engine.state.live.settling(app.id, snapshot.dirty, view.notes, snapshot.server))
+        # A look that failed has read nothing: the full comparison is still to come.
+        fields["full"] = f"{time.time() + engine.settings.full_compare_interval:.0f}"
+    anew, version = comparison.flags.anew, comparison.config.version
+    engine.state.at_leave.append(engine.state.apps.comparing(app.id, anew, version, **fields))
 
 
 def report(engine: Engine, app_id: str, error: GitOpsError) -> None:

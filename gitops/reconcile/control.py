@@ -145,27 +145,27 @@ class Control:
     ) -> None:
         self._client, self._namespace, self._counter, self._max_age = client, namespace, counter, max_age
         self._config: ControlConfig | None = None
-        self._seen, self._read_at, self._asked_at = "", 0.0, 0.0
+        self._version = ""
+        #: By time.monotonic(): when the configuration was read, and until when the counter's last answer is believed.
+        self._read_at, self._asked_until = 0.0, 0.0
 
     def ask_again(self) -> None:
-        """A new task begins: what changed before it was published is seen by it."""
-        self._asked_at = 0.0
+        """What has changed by now is to be seen by the next `get`."""
+        self._asked_until = 0.0
+
+    def told(self, version: str) -> None:
+        """A step begins, and the counter says this: what changed before the step was wished for is seen by it."""
+        self._version, self._asked_until = version, time.monotonic() + COUNTER_SECONDS
 
     def get(self) -> ControlConfig:
         """The present configuration. Raises ClusterError where the control cluster cannot be read."""
         now = time.monotonic()
-        if self._config is not None and now - self._asked_at < COUNTER_SECONDS:
-            return self._config
-        counter = self._counter()
-        self._asked_at = now
-        if self._config is None or counter != self._seen or now - self._read_at > self._max_age:
-            self._config = self._read(counter)
-            self._seen, self._read_at = counter, now
+        if now >= self._asked_until:
+            self.told(self._counter())
+        if self._config is None or self._version != self._config.version or now - self._read_at > self._max_age:
+            self._config = self._read(self._version)
+            self._read_at = now
         return self._config
-
-    def is_current(self, config: ControlConfig) -> bool:
-        """Whether nothing has changed since this configuration was read; asks now."""
-        return self._counter() == config.version
 
     def _read(self, version: str) -> ControlConfig:
         projects, broken = {}, {}

@@ -33,8 +33,7 @@ from gitops.source.access import Bounds, RemoteFiles
 from gitops.source.charts import ChartRepositories
 from gitops.source.git import Mirrors
 from gitops.source.options import limits_of, plugins_of, renderer_of
-from gitops.state import State
-from gitops.state.locks import Lock
+from gitops.state import Entry, State
 from gitops.state.queue import FETCH, GENERATE, Rank
 
 logger = logging.getLogger("gitops.engine")
@@ -107,30 +106,30 @@ class Engine:
 
     # --- the steps ---
 
-    def fetch(self, app_id: str, lock: Lock) -> None:
+    def fetch(self, entry: Entry) -> None:
         """Desired state: resolve, render what changed. `follow` says whether the comparison is to follow.
 
         What it finds new in a repository is told to others at the end of the caller's `refs.telling()`.
         """
-        self.control.ask_again()
-        fetching.fetch(self, app_id)
+        self.control.told(entry.config)
+        fetching.fetch(self, entry)
 
-    def compare(self, app_id: str, lock: Lock) -> None:
+    def compare(self, entry: Entry) -> None:
         """Compare with the cluster, write the status, start what the policy asks for."""
-        self.control.ask_again()
-        comparing.compare(self, app_id, lock)
+        self.control.told(entry.config)
+        comparing.compare(self, entry)
 
-    def operate(self, app_id: str, lock: Lock) -> None:
+    def operate(self, entry: Entry) -> None:
         """Move the operation on by one step."""
-        self.control.ask_again()
+        self.control.told(entry.config)
         with self.refs.telling():
-            operating.operate(self, app_id, lock)
+            operating.operate(self, entry)
 
-    def generate(self, set_id: str, lock: Lock) -> None:
+    def generate(self, entry: Entry) -> None:
         """Make an ApplicationSet's Applications as it says."""
-        self.control.ask_again()
+        self.control.told(entry.config)
         with self.refs.telling():
-            generating.reconcile(self, set_id, lock)
+            generating.reconcile(self, entry.app, entry.lock)
 
     # --- what people ask for ---
 

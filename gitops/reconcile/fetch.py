@@ -19,16 +19,17 @@ from gitops.state.queue import APPLY, Rank
 
 if TYPE_CHECKING:
     from gitops.reconcile.engine import Engine
+    from gitops.state import Entry
 
 logger = logging.getLogger("gitops.fetch")
 
 
-def fetch(engine: Engine, app_id: str) -> None:
+def fetch(engine: Engine, entry: Entry) -> None:
     """Make the desired state of an application and publish what follows from it.
 
     Every failure of the user's becomes the outcome, and the comparison writes it to the status.
     """
-    kept = engine.state.apps.kept(app_id)
+    app_id, kept = entry.app, entry.kept
     obj = engine.known(app_id, kept.application)
     if obj is None:
         engine.state.apps.forget(app_id)

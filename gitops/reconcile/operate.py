@@ -33,6 +33,7 @@ from gitops.sync import ERROR, Again, Context, Done, OperationRecord, Outcome, P
 
 if TYPE_CHECKING:
     from gitops.reconcile.engine import Engine
+    from gitops.state import Entry
 
 logger = logging.getLogger("gitops.apply")
 
@@ -61,9 +62,9 @@ class Run:
     snapshot: Snapshot
 
 
-def operate(engine: Engine, app_id: str, lock: Lock) -> None:
+def operate(engine: Engine, entry: Entry) -> None:
     """Go on with the application's operation, or begin the one that its CR asks for."""
-    kept = engine.state.apps.kept(app_id)
+    app_id, kept, lock = entry.app, entry.kept, entry.lock
     obj = engine.known(app_id, kept.application)
     if obj is None:
         engine.state.apps.forget(app_id)

@@ -52,10 +52,10 @@ def look(engine: Engine, run: Run, parked: Parked) -> comparing.Comparison | Non
         return None
     if comparison is None or comparison.view is None:
         return None
-    if comparison.flags.full <= now and engine.control.is_current(comparison.config):
+    if comparison.flags.full <= now:
         # All was read: the next look of this wait reads only what changes.
-        full = now + engine.settings.full_compare_interval
-        engine.state.apps.set_compared(run.app.id, comparison.flags.anew, full=f"{full:.0f}")
+        full, anew = now + engine.settings.full_compare_interval, comparison.flags.anew
+        engine.state.apps.set_compared(run.app.id, anew, comparison.config.version, full=f"{full:.0f}")
     return comparison
 
 

@@ -20,7 +20,7 @@ from gitops.reconcile.control import ControlConfig
 from gitops.reconcile.generate_paths import declared
 from gitops.reconcile.outside import UNTRACKABLE, Outsiders, tracked
 from gitops.reconcile.refs import RefsReader
-from gitops.source import BuildEnv, Limits, Rendered, Renderer, RenderRequest, finish
+from gitops.source import BuildEnv, Limits, Rendered, Renderer, RenderRequest, finish, plain
 from gitops.source.access import RemoteFiles
 from gitops.source.charts import ChartRepositories
 from gitops.source.git import Mirrors
@@ -273,9 +273,11 @@ class Desires:
         self, app: Application, config: ControlConfig, target: Target, sources: list[Resolved],
         by_ref: dict[str, int], refs: dict[str, Path], source: Resolved, outsiders: Outsiders,
     ) -> Rendered:  # fmt: skip
-        spec, checkout = source.source, source.checkout
+        spec, checkout, given = source.source, source.checkout, None
         if checkout:
-            checkout.need(spec.path)
+            given = plain.given(spec, checkout)
+            if given is None:
+                checkout.need(spec.path)
             root, chart_dir = checkout.root, None
         else:
             passing = bool(spec.helm and spec.helm.pass_credentials)
@@ -284,6 +286,7 @@ class Desires:
             root=root,
             path=spec.path or ".",
             source=spec,
+            given=given,
             env=BuildEnv(
                 app_name=app.instance(self.namespace),
                 namespace=app.spec.destination.namespace,

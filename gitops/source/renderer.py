@@ -260,6 +260,7 @@ class _Run:
             "root": str(root),
             "path": "." if request.source.chart else request.path,
             "links": request.links,
+            "given": {p: content.decode("latin-1") for p, content in request.given.items()} if request.given else None,
             "source": _wire(request.source),
             "env": request.env.variables(),
             "refs": {name: str(path) for name, path in request.refs.items()},

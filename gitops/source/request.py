@@ -128,6 +128,8 @@ class RenderRequest:
     #: The application's path in the checkout, "." for its root.
     path: str
     source: Source
+    #: Every file at or below `path` by its path, where they need not be on disk before `need` is called; else None.
+    given: Mapping[str, bytes] | None = None
     #: Symlinks may lead to what is below this folder of `root`, no further.
     links: str = "."
     env: BuildEnv = field(default_factory=BuildEnv)

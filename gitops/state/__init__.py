@@ -16,6 +16,6 @@ One `State` is one connection pool and the small stores on it, each a module of 
 """
 
 from gitops.state.seal import Seal
-from gitops.state.store import State
+from gitops.state.store import Entry, State
 
-__all__ = ["Seal", "State"]
+__all__ = ["Entry", "Seal", "State"]

@@ -13,7 +13,7 @@ import redis
 from gitops.model.objects import Object, canonical, digest
 from gitops.state.due import Tracked
 from gitops.state.keys import Keys
-from gitops.state.scripts import Command, Scripts
+from gitops.state.scripts import Call, Command, Scripts
 from gitops.state.seal import Seal
 
 #: Seconds that it is remembered what was told of an application that is no more.
@@ -170,9 +170,15 @@ class Apps:
 
     def kept(self, app: str) -> Kept:
         """What is kept of an application, at one moment."""
-        key = self._keys.app(app)
-        values = self._redis.hmget(key, ["cr", "desired", "op", *FLAGS])
-        return Kept(key, self._seal, cast(list[bytes | None], values))
+        return self.kept_as(app, self._scripts.together([self.keeping(app)])[0])
+
+    def keeping(self, app: str) -> Command:
+        """What `kept` sends, for others to send together with what they have."""
+        return "HMGET", self._keys.app(app), "cr", "desired", "op", *FLAGS
+
+    def kept_as(self, app: str, answer: Any) -> Kept:
+        """What `kept` returns where Redis answers this."""
+        return Kept(self._keys.app(app), self._seal, answer)
 
     # --- the CR ---
 
@@ -255,20 +261,17 @@ class Apps:
         """The plain fields that decide whether anything is to be done."""
         return Flags.load(cast(list[bytes | None], self._redis.hmget(self._keys.app(app), FLAGS)))
 
-    def set_compared(self, app: str, anew: str, **fields: str) -> bool:
-        """Set plain fields at the end of a comparison that began when the flag `anew` was this.
+    def set_compared(self, app: str, anew: str, config: str, **fields: str) -> bool:
+        """Set plain fields at the end of a comparison that began with this flag `anew`, by this configuration.
 
-        False where the flag is another by now: what was compared does not count, and all is to be read again.
+        False where either is another by now: what was compared does not count, and all is to be read again.
         """
-        key = self._keys.app(app)
-        pipe = self._redis.pipeline(transaction=True)
-        pipe.hset(key, mapping=cast(Any, fields))
-        pipe.hget(key, "anew")
-        now = cast(bytes | None, pipe.execute()[1])
-        if (now.decode() if now else "0") == anew:
-            return True
-        self._redis.hset(key, mapping={"done": "", "full": "0"})
-        return False
+        return bool(self._scripts.together([self.comparing(app, anew, config, **fields)])[0])
+
+    def comparing(self, app: str, anew: str, config: str, **fields: str) -> Call:
+        """What `set_compared` calls, for others to call together with what they have."""
+        plain = [part for field in fields.items() for part in field]
+        return Call("compared", [self._keys.app(app), self._keys.config], [anew, config, *plain])
 
     def set_fields(self, app: str, **fields: str) -> None:
         """Set plain fields."""

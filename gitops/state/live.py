@@ -163,12 +163,21 @@ class LiveIndex:
         self, app: str, dirty: str, notes: Mapping[ObjectKey, Note | None], server: str = IN_CLUSTER_SERVER
     ) -> bool:
         """Note what was compared (None forgets an object). True where the watcher saw something newer meanwhile."""
+        return bool(self._scripts.together([self.settling(app, dirty, notes, server)])[0])
+
+    def settling(
+        self, app: str, dirty: str, notes: Mapping[ObjectKey, Note | None], server: str = IN_CLUSTER_SERVER
+    ) -> Call:
+        """What `settle` calls, for others to call together with what they have.
+
+        Where the watcher saw something newer while the lock was held, its release wishes for another look.
+        """
         place = _place(server)
         args: list[str] = [dirty, place]
         for key, note in notes.items():
             args += [place + key.encode(), note.dump() if note else ""]
         keys = [self._keys.observed(app), self._keys.compared(app), self._keys.app(app)]
-        return bool(self._scripts("settle", keys, args))
+        return Call("settle", keys, args)
 
     def observed_of(self, apps: Sequence[str], server: str = IN_CLUSTER_SERVER) -> dict[str, dict[ObjectKey, int]]:
         """What was observed of many applications on one cluster, in one round trip."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import redis
 from redis.backoff import ExponentialBackoff
 from redis.maint_notifications import MaintNotificationsConfig
@@ -9,7 +11,7 @@ from redis.retry import Retry
 
 from gitops.model.application import repository_urls
 from gitops.settings import Settings
-from gitops.state.apps import Apps
+from gitops.state.apps import Apps, Kept
 from gitops.state.artifacts import Artifacts
 from gitops.state.due import Due
 from gitops.state.envelope import envelope
@@ -47,6 +49,22 @@ def connect(url: str, timeout: float = 30.0, *, retries: int = 5) -> redis.Redis
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A step begins: the lock that it holds, and what it needs to know first, as it was when it had the lock."""
+
+    lock: Lock
+    kept: Kept
+    #: How urgent the wish was; None for a message that came again, and where there was none.
+    rank: Rank | None
+    #: The counter of the control namespace's configuration.
+    config: str
+
+    @property
+    def app(self) -> str:
+        return self.lock.app
+
+
 class State:
     """What the engine keeps in Redis, by store. `envelope` makes messages as the broker carries them."""
 
@@ -69,27 +87,34 @@ class State:
         self.workers = Workers(self.redis, self.keys, self.queue)
         self.lease = Lease(self.redis, self.keys, settings.lease_ttl)
         self.shards = Shards(self.redis, self.keys, settings.lease_ttl)
+        #: What the step under way has to write at its end, before its lock is freed.
+        self.at_leave: list[Call | Command] = []
 
-    def enter(
-        self, lane: str, app: str, *, worker: str, message_id: str, task: str, queued: bool
-    ) -> tuple[Lock | None, Rank | None]:
-        """A worker begins a step: take the lock, and note what it works on. No lock where somebody else holds it.
+    def enter(self, lane: str, app: str, *, worker: str, message_id: str, task: str, queued: bool) -> Entry | None:
+        """A worker begins a step: take the lock, and note what it works on. None where somebody else holds the lock.
 
-        `queued`: by a message, whose marker goes, so that a wish which comes from now on gets a message of its own. The
-        rank is that of the wish; None for a message that came again, and where there was none.
+        `queued`: by a message, whose marker goes, so that a wish which comes from now on gets a message of its own.
         """
+        self.at_leave = []
         calls: list[Call | Command] = [self.queue.beginning(task, app, message_id)] if queued else []
         calls.append(self.workers.beginning(worker, message_id, task, app))
         calls.append(self.locks.acquiring(lane, app, worker=worker, message_id=message_id, task=task))
-        answers = self.scripts.together(calls)
-        lock = self.locks.acquired(lane, app, answers[-1])
+        calls += [self.apps.keeping(app), ("GET", self.keys.config)]
+        *begun, _, acquired, kept, config = self.scripts.together(calls)
+        lock = self.locks.acquired(lane, app, acquired)
         if lock is None:
             self.workers.ended(worker, message_id)
-        return lock, self.queue.begun(answers[0]) if queued else None
+            return None
+        rank = self.queue.begun(begun[0]) if queued else None
+        return Entry(lock, self.apps.kept_as(app, kept), rank, config.decode() if config else "")
 
     def leave(self, lock: Lock, *, worker: str, message_id: str, done: bool) -> None:
-        """The step has ended: free the lock, publish what was wished for meanwhile. `done`: nothing follows it."""
-        calls: list[Call | Command] = [self.locks.releasing(lock)]
+        """The step has ended: write what it left to be written, free the lock, publish what was wished for meanwhile.
+
+        `done`: nothing follows it.
+        """
+        calls: list[Call | Command] = [*self.at_leave, self.locks.releasing(lock)]
+        self.at_leave = []
         if done:
             calls.append(self.workers.ending(worker, message_id))
         self.scripts.together(calls)

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from gitops.errors import SourceError
 from gitops.source.access.bounds import MIB
 from gitops.source.disk import Entry, key
+from gitops.source.git import batch
+from gitops.source.git.contents import Contents
+from gitops.source.git.listing import Item
 from gitops.source.git.mirror import Mirror
 from gitops.source.git.tree import Damaged, clean
-from gitops.source.git.write import Budget, Writer
+from gitops.source.git.write import Budget, Writer, disk_errors, is_allowed
 
 if TYPE_CHECKING:
     from gitops.source.git.mirrors import Mirrors
 
-#: What costs about as much as one more path by a process of its own: so many files, or bytes, written in one go.
-_FILES_A_PATH, _BYTES_A_PATH = 100, MIB // 2
-#: Paths that are written by themselves at least, before the rest of the commit comes with the next.
-_ALONE = 4
+#: Files, and their bytes together, that `given` answers at the most.
+_GIVEN_FILES, _GIVEN_BYTES = 200, 256 << 10
 
 
 class Checkout:
@@ -37,15 +37,13 @@ class Checkout:
         self.root.mkdir(exist_ok=True)
         self._marks = entry.path / "written"
         self._marks.mkdir(exist_ok=True)
-        #: Whether all of the commit was written, or could not be.
-        self._all, self._not_all = entry.path / "all", entry.path / "not-all"
+        self._contents = Contents(mirror, sha, entry.path)
 
     def need(self, path: str) -> None:
         """Write a file or folder of the commit ("" or "." is the whole tree) under `root`, unless it is there.
 
         In-repository targets of symlinks come along, submodules and LFS files too where they are asked for. Bytes are
-        those in Git: no line ends are converted and no filter runs. Where many paths are asked for one by one, the rest
-        of the commit comes with one of them: hundreds of applications that a commit touches cost few processes.
+        those in Git: no line ends are converted and no filter runs.
 
         Raises PathNotFound, PathOutside, RepositoryError, ProjectDenied (submodules), SourceError (bounds, names that
         no file may have).
@@ -53,37 +51,67 @@ class Checkout:
         path = clean(path)
         if self._written(path):
             return
+        self._bring()
         with self._entry.writing():
-            if not self._written(path) and self._worth_all():
-                self._write_all()
             if not self._written(path):
-                self._write(path, self._mark(path))
+                self._write(path)
         self._mirrors.prune_checkouts()
 
-    def _write(self, path: str, mark: Path) -> None:
+    def given(self, path: str) -> dict[str, bytes] | None:
+        """The content of every file at or below a folder, by path; nothing is written under `root`.
+
+        None for what has to be on disk: nothing at all, a file, a symlink, submodule or LFS file, a name that is not
+        text or that no file may have, and what is large. Raises PathOutside, RepositoryError.
+        """
+        path = clean(path)
+        items = self._mirror.tree(self.sha).listing(path)
+        if (
+            not 0 < len(items) <= _GIVEN_FILES
+            or not all(_is_plain(item, path) for item in items)
+            or sum(item.size for item in items) > _GIVEN_BYTES
+            or self._mirrors.wants_lfs(self._mirror.url)
+        ):
+            return None
+        self._bring()
+        with self._undamaged():
+            found = self._contents.read(items)
+            if found is None:
+                where, oids = self._mirror.where, dict.fromkeys(item.oid for item in items)
+                found = {
+                    o: b"".join(batch.pieces(stream, size, where)) for o, size, stream in batch.each(self._mirror, oids)
+                }
+        return {item.path: found[item.oid] for item in items}
+
+    def _bring(self) -> None:
+        """Where many paths are asked for one by one, the content of them all comes with one of them.
+
+        So hundreds of applications that a commit touches cost few processes.
+        """
+        most = self._mirrors.bounds.checkout_mib * MIB
+        if self._mirrors.wants_lfs(self._mirror.url) or not self._contents.asked(most):
+            return
+        with self._undamaged(), disk_errors(f"{self._mirror.where} at {self.sha[:7]}"), self._entry.writing():
+            self._entry.size += self._contents.bring()
+        self._mirrors.prune_checkouts()
+
+    def _write(self, path: str) -> None:
         budget = Budget(self._mirrors.bounds)
+        folder, contents = self._entry.path, self._contents
         try:
-            Writer(self._mirrors, self._mirror, self.sha, self._entry.path, budget).write(path)
+            with self._undamaged():
+                Writer(self._mirrors, self._mirror, self.sha, folder, budget, contents=contents).write(path)
+        finally:
+            self._entry.size += budget.on_disk
+        self._mark(path).touch()
+
+    @contextmanager
+    def _undamaged(self) -> Iterator[None]:
+        """A mirror whose own objects cannot be read has to go."""
+        try:
+            yield
         except Damaged:
             self._mirror.discard()
             raise
-        finally:
-            self._entry.size += budget.on_disk
-        mark.touch()
-
-    def _worth_all(self) -> bool:
-        """Whether so many paths were written that the rest is worth it, and comes from this repository alone."""
-        if self._all.exists() or self._not_all.exists() or self._mirrors.wants_lfs(self._mirror.url):
-            return False
-        paths = len(os.listdir(self._marks))
-        return paths >= _ALONE and self._mirror.tree(self.sha).is_within(paths * _FILES_A_PATH, paths * _BYTES_A_PATH)
-
-    def _write_all(self) -> None:
-        try:
-            self._write("", self._all)
-        except SourceError:
-            # What is wrong with a file elsewhere is no concern of whoever needs a path now.
-            self._not_all.touch()
 
     def close(self) -> None:
         """Let the disk space be reclaimed when it is short."""
@@ -91,13 +119,7 @@ class Checkout:
 
     def _written(self, path: str) -> bool:
         parts = path.split("/") if path else []
-        if any(self._mark("/".join(parts[:n])).exists() for n in range(len(parts), -1, -1)):
-            return True
-        # A path that is not there is for the writer to say so.
-        if path and self._all.exists() and os.path.lexists(self.root / path):
-            self._mark(path).touch()
-            return True
-        return False
+        return any(self._mark("/".join(parts[:n])).exists() for n in range(len(parts), -1, -1))
 
     def _mark(self, path: str) -> Path:
         return self._marks / key(path)
@@ -109,3 +131,12 @@ class Checkout:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _is_plain(item: Item, folder: str) -> bool:
+    """Whether it is a regular file below the folder whose name is text."""
+    try:
+        item.path.encode()
+    except UnicodeEncodeError:
+        return False
+    return item.mode.startswith("100") and item.path != folder and is_allowed(item.path)

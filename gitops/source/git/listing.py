@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 TREE, LINK, MODULE = "040000", "120000", "160000"
 #: Bytes of `git ls-tree` that are read, some 20,000 entries; in memory they take about four times as much.
@@ -37,6 +38,18 @@ class Listing:
     def __init__(self, items: list[Item]) -> None:
         self._items = {item.path: item for item in items}
         self._paths = sorted(self._items)
+
+    @cached_property
+    def offsets(self) -> dict[str, int]:
+        """Where the content of each file and symlink begins, by object id, if each lies once, one after another; the
+        end of the last is that of "".
+        """
+        found, at = dict[str, int](), 0
+        for item in self._items.values():
+            if item.size >= 0 and item.oid not in found:
+                found[item.oid] = at
+                at += item.size
+        return {**found, "": at}
 
     def get(self, path: str) -> Item | None:
         """The entry at a path; None where nothing is, and for the root."""

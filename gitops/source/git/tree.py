@@ -47,24 +47,14 @@ class Tree:
 
     def listing(self, path: str) -> list[Item]:
         """Every file, symlink and submodule at or below a path ("" is the root)."""
-        if whole := self._whole():
+        if whole := self.whole():
             return whole.below(path)
         below = ["--", path] if path else []
         return self._list(["-r", "-l", self.sha, *below])
 
-    def is_within(self, files: int, size: int) -> bool:
-        """Whether the commit is known to hold no more than so many files and bytes, and no submodule."""
-        items = whole.below("") if (whole := self._whole()) else None
-        return (
-            items is not None
-            and len(items) <= files
-            and sum(item.size for item in items) <= size
-            and all(item.mode != MODULE for item in items)
-        )
-
     def items(self, paths: Sequence[str]) -> dict[str, Item]:
         """The entry of each path that has one; symlinks and submodules are not followed."""
-        if whole := self._whole():
+        if whole := self.whole():
             return {path: item for path in paths if (item := whole.get(path))}
         found: dict[str, Item] = {}
         for chunk in _chunks(paths):
@@ -146,7 +136,7 @@ class Tree:
 
     def _kinds(self, paths: Sequence[str]) -> dict[str, str | None]:
         """The object id of each path, None where there is no object. Blobs get a mark, as their mode is not known."""
-        if "" not in paths and (whole := self._whole()):
+        if "" not in paths and (whole := self.whole()):
             return {path: _kind(whole.get(path)) for path in paths}
         names = [f"{self.sha}:{path}".encode("utf-8", "surrogateescape") for path in paths]
         out = self._checked(
@@ -168,7 +158,7 @@ class Tree:
                 found[path], at = oid if kind == "tree" else _BLOB + oid, end + 1
         return found
 
-    def _whole(self) -> Listing | None:
+    def whole(self) -> Listing | None:
         """All entries of the commit; None where there are too many to keep, or two of one name, which is an attack."""
         return listing(str(self._git_dir), self.sha, self._read_whole)
 

@@ -9,16 +9,16 @@ import posixpath
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from gitops.errors import RepositoryError, SourceError
 from gitops.source.access.bounds import MIB, Bounds
-from gitops.source.git import lfs
-from gitops.source.git.command import Stream
+from gitops.source.git import batch, lfs
+from gitops.source.git.contents import Contents
 from gitops.source.git.listing import LINK, MODULE, Item
 from gitops.source.git.mirror import Mirror
 from gitops.source.git.submodules import submodule_url
-from gitops.source.git.tree import Damaged, PathNotFound, PathOutside
+from gitops.source.git.tree import PathNotFound, PathOutside
 
 if TYPE_CHECKING:
     from gitops.source.git.mirrors import Mirrors
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 _EXECUTABLE = "100755"
 #: Symlinks of one path whose targets are followed.
 _LINKS = 2000
-#: Bytes of a file that is written in one piece.
-_SMALL = 1 << 20
 
 
 class Budget:
@@ -61,9 +59,18 @@ class Writer:
     """Writes paths of one commit below `folder`/tree/`prefix`; the folder's write lock is held meanwhile."""
 
     def __init__(
-        self, mirrors: Mirrors, mirror: Mirror, sha: str, folder: Path, budget: Budget, prefix: str = "", depth: int = 0
+        self,
+        mirrors: Mirrors,
+        mirror: Mirror,
+        sha: str,
+        folder: Path,
+        budget: Budget,
+        prefix: str = "",
+        depth: int = 0,
+        contents: Contents | None = None,
     ) -> None:
         self._mirrors, self._mirror, self._sha, self._budget = mirrors, mirror, sha, budget
+        self._contents = contents
         self._tree = mirror.tree(sha)
         self._folder, self._prefix, self._depth = folder, prefix, depth
         self._root = folder / "tree" / prefix
@@ -79,7 +86,7 @@ class Writer:
         if path in self._seen:
             return
         self._seen.add(path)
-        with _disk_errors(f"path {path or '.'!r} of {self._mirror.where} at {self._sha[:7]}"):
+        with disk_errors(f"path {path or '.'!r} of {self._mirror.where} at {self._sha[:7]}"):
             self._write(path)
 
     def _write(self, path: str) -> None:
@@ -107,7 +114,8 @@ class Writer:
     def _write_items(self, items: list[Item], path: str) -> None:
         what = f"path {path or '.'!r} of {self._mirror.where} at {self._sha[:7]}"
         for item in items:
-            _check_name(item.path, what)
+            if not is_allowed(item.path):
+                raise SourceError(f"{what} holds a file named {item.path!r}, which no file may be called")
         self._budget.spend(items, what)
         self._make_folder(self._root if not path else (self._root / path).parent)
         self._write_blobs([item for item in items if item.mode != MODULE])
@@ -142,7 +150,7 @@ class Writer:
             Writer(self._mirrors, mirror, full, self._folder, self._budget, prefix, self._depth + 1).write(rest)
 
     def _write_blobs(self, items: Iterable[Item]) -> None:
-        """Write files, then symlinks, by one `cat-file --batch`."""
+        """Write files, then symlinks; what was not brought before comes by one process of Git."""
         wanted: dict[str, list[Item]] = {}
         for item in sorted(items, key=lambda item: item.mode == LINK):
             target = self._root / item.path
@@ -153,20 +161,29 @@ class Writer:
             return
         shutil.rmtree(self._scratch, ignore_errors=True)  # what a killed process left
         self._scratch.mkdir()
-        pointers: list[tuple[lfs.Pointer, list[Item]]] = []
-        stdin = "".join(oid + "\n" for oid in wanted).encode()
-        with self._mirror.runner.stream(["cat-file", "--batch"], git_dir=self._mirror.git_dir, stdin=stdin) as stream:
+        firsts = [places[0] for places in wanted.values()]
+        small = all(item.size <= batch.PIECE for item in firsts)
+        brought = self._contents.read(firsts) if small and self._contents and not self._lfs else None
+        if brought is not None:
             for oid, places in wanted.items():
-                if _header(stream, oid, self._mirror.where) > _SMALL:
-                    self._place_copy(_copy(stream, places[0].size, self._scratch / oid, self._mirror.where), places)
-                    continue
-                content = _exactly(stream, places[0].size, self._mirror.where)
-                stream.out.read(1)
-                if self._lfs and (pointer := lfs.parse_pointer(content)):
-                    pointers.append((pointer, places))
-                    continue
                 for item in places:
-                    self._place(item, content)
+                    self._place(item, brought[oid])
+            return
+        pointers: list[tuple[lfs.Pointer, list[Item]]] = []
+        for oid, size, stream in batch.each(self._mirror, wanted):
+            places, pieces = wanted[oid], batch.pieces(stream, size, self._mirror.where)
+            if size > batch.PIECE:
+                copy = self._scratch / oid
+                with copy.open("wb") as file:
+                    file.writelines(pieces)
+                self._place_copy(copy, places)
+                continue
+            (content,) = pieces
+            if self._lfs and (pointer := lfs.parse_pointer(content)):
+                pointers.append((pointer, places))
+                continue
+            for item in places:
+                self._place(item, content)
         if pointers:
             self._fetch_lfs(pointers)
 
@@ -219,48 +236,18 @@ class Writer:
         self._folders.add(folder)
 
 
-def _header(stream: Stream, oid: str, where: str) -> int:
-    """The bytes of the blob that comes next in a batch."""
-    header = stream.out.readline().split()
-    if len(header) != 3 or header[0] != oid.encode():
-        _ended_early(stream, where)
-    return int(header[2])
-
-
-def _exactly(stream: Stream, size: int, where: str) -> bytes:
-    content = stream.out.read(size)
-    if len(content) != size:
-        _ended_early(stream, where)
-    return content
-
-
-def _ended_early(stream: Stream, where: str) -> NoReturn:
-    if stream.timed_out:
-        raise RepositoryError(f"the files of {where} took too long to read; they are read again")
-    raise Damaged(f"the mirror of {where} is damaged on this worker; it is fetched anew")
-
-
-def _copy(stream: Stream, size: int, target: Path, where: str) -> Path:
-    """Write the content that comes next in a batch to a file, a piece at a time."""
-    with target.open("wb") as file:
-        for start in range(0, size, _SMALL):
-            file.write(_exactly(stream, min(_SMALL, size - start), where))
-    stream.out.read(1)
-    return target
-
-
 def _mode(item: Item) -> int:
     return 0o555 if item.mode == _EXECUTABLE else 0o444
 
 
-def _check_name(path: str, what: str) -> None:
-    for part in path.split("/"):
-        if part in ("", ".", "..") or part.lower() == ".git":
-            raise SourceError(f"{what} holds a file named {path!r}, which no file may be called")
+def is_allowed(path: str) -> bool:
+    """Whether a file may be called so: nothing that leads elsewhere, nothing of Git's own."""
+    return not any(part in ("", ".", "..") or part.lower() == ".git" for part in path.split("/"))
 
 
 @contextlib.contextmanager
-def _disk_errors(what: str) -> Iterator[None]:
+def disk_errors(what: str) -> Iterator[None]:
+    """What the file system refuses is the source's fault (SourceError), or its disk is full (RepositoryError)."""
     try:
         yield
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from gitops.source.render.globs import compile_glob
@@ -27,7 +28,12 @@ def _explicit(source: dict[str, Any]) -> str | None:
 def _by_files(tree: Tree, path: str, plugins: dict[str, Any]) -> str:
     if discovering(tree, path, plugins):
         return PLUGIN
-    names = tree.names(path)
+    return by_names(tree.names(path))
+
+
+def by_names(names: Iterable[str]) -> str:
+    """The kind of a folder without a plugin, by the names in it."""
+    names = list(names)
     # Kustomize sorts after Chart.yaml in the walk, and the last match wins.
     if any(name in KUSTOMIZATIONS for name in names):
         return KUSTOMIZE

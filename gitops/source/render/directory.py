@@ -11,7 +11,8 @@ from gitops.source.render import globs, jsonnet, yamlread
 from gitops.source.render.context import Context
 from gitops.source.render.errors import Refused
 from gitops.source.render.manifests import Output, check_map, unreadable
-from gitops.source.render.tree import shown
+from gitops.source.render.paths import shown
+from gitops.source.render.tree import Kind
 
 _MANIFEST = re.compile(r".*\.(yaml|yml|json|jsonnet)")
 _SKIP = b"+argocd:skip-file-rendering"
@@ -44,15 +45,15 @@ def _chosen(context: Context, spec: dict[str, Any], output: Output) -> list[tupl
     prefix = 0 if start == "." else len(start) + 1
     any_name = spec.get("disableExtensionFilter")
     found = []
-    for path, entry in tree.walk(start) if spec.get("recurse") else _top(context):
+    for path, kind in tree.walk(start, deep=bool(spec.get("recurse"))):
         relative = path[prefix:]
-        if not any_name and not _MANIFEST.fullmatch(entry.name):
+        if not any_name and not _MANIFEST.fullmatch(os.path.basename(path)):
             continue
         if spec.get("exclude") and globs.matches(spec["exclude"], relative):
             continue
         if spec.get("include") and not globs.matches(spec["include"], relative):
             continue
-        if entry.is_symlink():
+        if kind is Kind.LINK:
             real = tree.locate(path)
             if real is None:
                 output.warnings.append(f"{shown(relative)} was skipped: its target does not exist")
@@ -60,22 +61,13 @@ def _chosen(context: Context, spec: dict[str, Any], output: Output) -> list[tupl
             if not os.path.isfile(real):
                 output.warnings.append(f"{shown(relative)} was skipped: it is not a file")
                 continue
-        elif not entry.is_file(follow_symlinks=False):
+        elif kind is Kind.OTHER:
             output.warnings.append(f"{shown(relative)} was skipped: it is not a file")
             continue
         found.append((path, relative))
         if len(found) > context.limits["files"]:
             raise Refused(f"the source has more than {context.limits['files']} files")
     return found
-
-
-def _top(context: Context) -> list[tuple[str, os.DirEntry[str]]]:
-    real = context.tree.locate(context.path)
-    if real is None or not os.path.isdir(real):
-        raise Refused(f"{shown(context.path)} is not a folder")
-    with os.scandir(real) as found:
-        entries = sorted((e for e in found if not e.is_dir(follow_symlinks=False)), key=lambda e: e.name)
-    return [(e.name if context.path == "." else f"{context.path}/{e.name}", e) for e in entries]
 
 
 def _file(data: bytes, name: str, output: Output) -> None:

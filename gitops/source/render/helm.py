@@ -13,7 +13,7 @@ from gitops.source.render.context import Context
 from gitops.source.render.errors import Refused
 from gitops.source.render.helm_set import Int, Values
 from gitops.source.render.manifests import Output
-from gitops.source.render.tree import shown
+from gitops.source.render.paths import shown
 from gitops.source.semver import parse_constraint, parse_version
 
 _HOOK = "helm.sh/hook"

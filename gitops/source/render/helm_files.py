@@ -14,7 +14,8 @@ from gitops.source.render import yamlread
 from gitops.source.render.context import Context
 from gitops.source.render.errors import Refused, Retry
 from gitops.source.render.globs import compile_glob
-from gitops.source.render.tree import Tree, normal, shown
+from gitops.source.render.paths import normal, shown
+from gitops.source.render.tree import Tree
 from gitops.source.semver import parse_constraint, parse_version
 
 #: Helm's own bound on one file of a chart.

@@ -11,7 +11,8 @@ from gitops.source.render.context import Context
 from gitops.source.render.errors import Refused, WrongSpec
 from gitops.source.render.globs import compile_glob
 from gitops.source.render.helm_set import SetError, Values, parse_into, typed
-from gitops.source.render.tree import Tree, normal, shown
+from gitops.source.render.paths import normal, shown
+from gitops.source.render.tree import Tree
 
 FILE_LIMIT = 16 << 20
 _WILD = re.compile(r"[*?\[{]")

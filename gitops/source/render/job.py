@@ -13,9 +13,11 @@ from gitops.source.render import directory, helm, kustomize, plugin
 from gitops.source.render.context import Context
 from gitops.source.render.detection import DIRECTORY, HELM, KUSTOMIZE, PLUGIN, detect
 from gitops.source.render.errors import Refused, Retry, WrongSpec
+from gitops.source.render.given import Given
 from gitops.source.render.manifests import Output
 from gitops.source.render.overrides import read_overrides
-from gitops.source.render.tree import Budget, Tree, below, normal, shown
+from gitops.source.render.paths import below, normal, shown
+from gitops.source.render.tree import Budget, Tree
 from gitops.source.sandbox.channel import Channel, ChannelClosed
 
 _MIB = 1 << 20
@@ -84,7 +86,10 @@ def run(job: dict[str, Any], ask: Callable[[dict[str, Any]], Any], temp: str) ->
     limits = job["limits"]
     budget = Budget(limits["input_mib"], limits["files"])
     path = normal(job["path"])
-    tree = Tree(job["root"], budget, lambda p: ask({"need": p}), present=path, links=job["links"])
+    # As text that has a character for each byte: a frame is JSON.
+    files = {file: text.encode("latin-1") for file, text in job["given"].items()} if job["given"] else None
+    given = Given(path, files) if files else None
+    tree = Tree(job["root"], budget, lambda p: ask({"need": p}), present=path, links=job["links"], given=given)
     refs = {
         name: Tree(root, budget, lambda p, name=name: ask({"need_ref": name, "path": p}))  # type: ignore[misc]
         for name, root in job["refs"].items()

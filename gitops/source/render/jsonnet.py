@@ -12,7 +12,7 @@ import _jsonnet
 from gitops.source.render.context import Context
 from gitops.source.render.errors import Refused
 from gitops.source.render.manifests import Output
-from gitops.source.render.tree import normal, shown
+from gitops.source.render.paths import normal, shown
 
 _FILE_LIMIT = 16 << 20
 _MAX_STACK = 500

@@ -16,7 +16,7 @@ from gitops.source.render.errors import Refused, WrongSpec
 from gitops.source.render.kustomize_files import Bundle
 from gitops.source.render.kustomize_helm import Charts
 from gitops.source.render.manifests import Output
-from gitops.source.render.tree import shown
+from gitops.source.render.paths import shown
 
 _MIB = 1 << 20
 #: Where the warm renderer sees the bundle.

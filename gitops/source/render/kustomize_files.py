@@ -21,7 +21,8 @@ from gitops.source.render.detection import KUSTOMIZATIONS
 from gitops.source.render.errors import Refused, Retry
 from gitops.source.render.kustomize_helm import KIND as CHART_KIND
 from gitops.source.render.kustomize_helm import Charts
-from gitops.source.render.tree import Tree, below, normal, shown
+from gitops.source.render.paths import below, normal, shown
+from gitops.source.render.tree import Tree
 
 #: Lists of files, folders or remote bases; the last three may also hold YAML in place of a path.
 _BASES = ("resources", "bases", "components")

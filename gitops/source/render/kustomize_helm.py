@@ -14,7 +14,8 @@ import orjson
 from gitops.source.render import helm, helm_files, helm_values
 from gitops.source.render.context import Context
 from gitops.source.render.errors import Refused
-from gitops.source.render.tree import Tree, below, normal, shown
+from gitops.source.render.paths import below, normal, shown
+from gitops.source.render.tree import Tree
 
 KIND = "HelmChartInflationGenerator"
 _MERGES = ("override", "merge", "replace")

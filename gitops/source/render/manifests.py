@@ -7,7 +7,7 @@ from typing import Any
 
 from gitops.source.render import yamlread
 from gitops.source.render.errors import Refused
-from gitops.source.render.tree import shown
+from gitops.source.render.paths import shown
 
 
 @dataclass

@@ -12,7 +12,7 @@ from gitops.source.render.context import Context
 from gitops.source.render.detection import discovering
 from gitops.source.render.errors import Refused, WrongSpec
 from gitops.source.render.manifests import Output
-from gitops.source.render.tree import shown
+from gitops.source.render.paths import shown
 
 _MIB = 1 << 20
 

@@ -6,8 +6,11 @@ import os
 import posixpath
 import stat
 from collections.abc import Callable, Iterator
+from enum import Enum
 
 from gitops.source.render.errors import Refused
+from gitops.source.render.given import Given
+from gitops.source.render.paths import below, is_text, normal, shown
 
 _MIB = 1 << 20
 
@@ -31,29 +34,29 @@ class Budget:
             raise Refused(f"the source has more than {self.limit_files} files")
 
 
-def shown(name: str) -> str:
-    """A file name as it may appear in a message: on one line, not endless."""
-    text = name if name.isprintable() else ascii(name)[1:-1]
-    return text if len(text) <= 200 else text[:197] + "..."
+class Kind(Enum):
+    """What an entry is that is no folder."""
 
-
-def is_text(name: str) -> bool:
-    """Whether a file name is UTF-8, as all that the render process is asked, and that it answers, has to be."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    FILE = "file"
+    LINK = "symlink"
+    OTHER = "other"
 
 
 class Tree:
     """One checkout. Paths are relative to its root, with `/`; "." is the root.
 
-    `need(path)` is called before the first look at a path outside of what is there already.
+    `need(path)` is called before the first look at a path outside of what is there already. `present` is there, but for
+    what `given` holds of it: that is written the first time that somebody has to have it on disk.
     """
 
     def __init__(
-        self, root: str, budget: Budget, need: Callable[[str], None], present: str | None = None, links: str = "."
+        self,
+        root: str,
+        budget: Budget,
+        need: Callable[[str], None],
+        present: str | None = None,
+        links: str = ".",
+        given: Given | None = None,
     ) -> None:
         self.root = os.path.realpath(root)
         #: Symlinks may lead to what is below this folder.
@@ -61,7 +64,8 @@ class Tree:
         self.budget = budget
         self._need = need
         self._own = None if present is None else normal(present)
-        self._present: set[str] = set() if self._own is None else {self._own}
+        self._given = given
+        self._present: set[str] = set() if self._own is None or given else {self._own}
         #: What decided the result: paths that were read, listed, or found missing.
         self.inputs: set[str] = set()
 
@@ -125,27 +129,39 @@ class Tree:
 
     def _bring(self, path: str) -> None:
         if not self._has(path):
-            self._need(path)
-            self._present.add(normal(path))
+            wanted = self._given.folder if self._given and self._given.covers(normal(path)) else path
+            self._need(wanted)
+            self._present.add(normal(wanted))
 
     def _record_listing(self, real: str) -> None:
         self.inputs.add(normal(os.path.relpath(real, self.root)))
 
+    def _is_given(self, path: str) -> bool:
+        return self._given is not None and self._given.covers(normal(path))
+
     def is_dir(self, path: str) -> bool:
+        if self._given and self._is_given(path):
+            return self._given.is_dir(normal(path))
         real = self.locate(path)
         return real is not None and os.path.isdir(real)
 
     def is_file(self, path: str) -> bool:
         """Whether a regular file is there."""
+        if self._given and self._is_given(path):
+            return self._given.get(normal(path)) is not None
         real = self.locate(path)
         return real is not None and os.path.isfile(real)
 
     def size(self, path: str) -> int:
+        if self._given and self._is_given(path):
+            return len(self._given.get(normal(path)) or b"")
         real = self.locate(path)
         return os.stat(real).st_size if real else 0
 
     def read(self, path: str, limit: int | None = None) -> bytes:
         """A regular file's content. Raises Refused where it is missing, no file, or larger than `limit` bytes."""
+        if self._given and self._is_given(path):
+            return self._read_given(self._given, path, limit)
         real = self.locate(path)
         if real is None:
             raise Refused(f"{shown(path)} does not exist")
@@ -155,44 +171,54 @@ class Tree:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise Refused(f"{shown(path)} is not a file")
-            if limit is not None and status.st_size > limit:
-                raise Refused(f"{shown(path)} is larger than {limit / _MIB:g} MiB")
-            self.budget.take(status.st_size, path)
+            self._take(path, status.st_size, limit)
             return file.read(status.st_size)
+
+    def _read_given(self, given: Given, path: str, limit: int | None) -> bytes:
+        content = given.get(normal(path))
+        if content is None:
+            raise Refused(f"{shown(path)} {'is not a file' if given.is_dir(normal(path)) else 'does not exist'}")
+        self._take(path, len(content), limit)
+        return content
+
+    def _take(self, path: str, size: int, limit: int | None) -> None:
+        if limit is not None and size > limit:
+            raise Refused(f"{shown(path)} is larger than {limit / _MIB:g} MiB")
+        self.budget.take(size, path)
 
     def names(self, path: str) -> list[str]:
         """The names in a folder, sorted. Raises Refused."""
+        if self._given and self._is_given(path) and self._given.is_dir(normal(path)):
+            return self._given.names(normal(path))
+        real = self._folder(path)
+        return sorted(os.listdir(real))
+
+    def walk(self, folder: str, *, deep: bool = True) -> Iterator[tuple[str, Kind]]:
+        """Every entry in `folder` that is no folder, and if `deep` below it, as (path, kind), in lexical order.
+
+        No symlink is followed. Raises Refused.
+        """
+        if self._given and self._is_given(folder) and self._given.is_dir(normal(folder)):
+            for path in self._given.walk(normal(folder), deep=deep):
+                yield path, Kind.FILE
+            return
+        yield from self._walk(self._folder(folder), normal(folder), deep)
+
+    def _folder(self, path: str) -> str:
+        """A folder on disk that is to be listed."""
         real = self.locate(path)
         if real is None or not os.path.isdir(real):
             raise Refused(f"{shown(path)} is not a folder")
         self._record_listing(real)
-        return sorted(os.listdir(real))
+        return real
 
-    def walk(self, folder: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
-        """Every entry below `folder` that is no folder, as (path, entry), in lexical order; follows no symlink."""
-        real = self.locate(folder)
-        if real is None or not os.path.isdir(real):
-            raise Refused(f"{shown(folder)} is not a folder")
-        self._record_listing(real)
-        yield from self._walk(real, normal(folder))
-
-    def _walk(self, real: str, folder: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    def _walk(self, real: str, folder: str, deep: bool) -> Iterator[tuple[str, Kind]]:
         with os.scandir(real) as found:
             entries = sorted(found, key=lambda e: e.name)
         for entry in entries:
             path = entry.name if folder == "." else f"{folder}/{entry.name}"
-            if entry.is_dir(follow_symlinks=False):
-                if entry.name != ".git":
-                    yield from self._walk(entry.path, path)
-            else:
-                yield path, entry
-
-
-def normal(path: str) -> str:
-    """The path without `.`, `..` in its middle, and doubled slashes."""
-    return posixpath.normpath(path or ".")
-
-
-def below(path: str, folder: str) -> bool:
-    """Whether `path` is `folder` or inside it."""
-    return folder in (".", path) or path.startswith(folder + "/")
+            if not entry.is_dir(follow_symlinks=False):
+                file = Kind.FILE if entry.is_file(follow_symlinks=False) else Kind.OTHER
+                yield path, Kind.LINK if entry.is_symlink() else file
+            elif deep and entry.name != ".git":
+                yield from self._walk(entry.path, path, deep)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ from gitops.cluster import ClusterClient
 from gitops.model.objects import Manifest, ObjectKey
 from gitops.reconcile import Engine
 from gitops.settings import Settings
-from gitops.state import State
-from gitops.state.locks import CLUSTER, SOURCE, Lock
+from gitops.state import Entry, State
+from gitops.state.locks import CLUSTER, SOURCE
 from gitops.state.queue import DIFF, FETCH
 from testbed.controlplane import ControlPlane
 from testbed.gitrepo import GitRepo
@@ -36,12 +37,13 @@ class Steps:
     def compare(self) -> None:
         self._under(CLUSTER, DIFF, self.engine.compare)
 
-    def _under(self, lane: str, task: str, step: Callable[[str, Lock], None]) -> None:
+    def _under(self, lane: str, task: str, step: Callable[[Entry], None]) -> None:
         self.engine.follow = False
-        lock = self.engine.state.locks.acquire(lane, self.app, worker="here", message_id=task, task=task)
-        assert lock
-        step(self.app, lock)
-        self.engine.state.locks.release(lock)
+        state = self.engine.state
+        entry = state.enter(lane, self.app, worker="here", message_id=task, task=task, queued=False)
+        assert entry
+        step(entry)
+        state.leave(entry.lock, worker="here", message_id=task, done=True)
 
 
 @pytest.fixture
@@ -86,6 +88,31 @@ def test_until_a_revision_that_changes_no_object_is_in_the_status(steps: Steps, 
     steps.compare()
     assert steps.engine.application(steps.app)["status"]["sync"]["revision"] == sha
     assert not steps.fetch()
+
+
+def test_until_everything_is_read_that_a_comparison_which_failed_did_not_read(
+    steps: Steps, prepared: ClusterClient, namespace: str
+) -> None:
+    state, key = steps.engine.state, ObjectKey("argoproj.io", "Application", *steps.app.split("/"))
+    live = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings", "namespace": namespace}}
+    prepared.apply(Manifest.of(live))
+    steps.fetch()
+    steps.compare()
+    assert state.apps.flags(steps.app).full > time.time()
+    # What it is compared by changes, and the next comparison cannot be made.
+    state.due.add(steps.app, time.time())
+    state.due.stale({steps.app: time.time()})
+    rule = {"group": "", "kind": "ConfigMap", "jqPathExpressions": [".data["]}
+    state.apps.put(steps.app, prepared.merge_patch(key, {"spec": {"ignoreDifferences": [rule]}}))
+    steps.fetch()
+    steps.compare()
+    conditions = steps.engine.application(steps.app)["status"]["conditions"]
+    assert [c["type"] for c in conditions] == ["ComparisonError"]
+    assert state.apps.flags(steps.app).full == 0.0
+    state.apps.put(steps.app, prepared.merge_patch(key, {"spec": {"ignoreDifferences": None}}))
+    steps.fetch()
+    steps.compare()
+    assert state.apps.flags(steps.app).full > time.time()
 
 
 def test_a_refresh_that_is_asked_for_while_another_one_ends_is_taken_away(

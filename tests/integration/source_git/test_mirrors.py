@@ -14,7 +14,7 @@ from gitops.errors import ProjectDenied, RepositoryError, RevisionError, SourceE
 from gitops.source.access import Bounds
 from gitops.source.git import Refs
 from gitops.source.git.command import Runner
-from gitops.source.git.tree import PathNotFound
+from gitops.source.git.tree import PathNotFound, PathOutside
 from testbed.gitrepo import git
 
 FETCH = {"info/refs git-upload-pack": 1, "git-upload-pack": 1}
@@ -142,21 +142,74 @@ def _on_disk(tree, name: str) -> bool:
     return (tree.root / "apps" / name / "b.yaml").exists()
 
 
-def test_what_is_asked_for_path_by_path_comes_whole_once_that_is_less_work(make, plain, monkeypatch):
-    sha = plain.publish(_many(300))
-    mirrors, asked = make(), []
+@pytest.fixture
+def processes(monkeypatch) -> list[list[str]]:
+    """The commands of Git whose output was read while they ran."""
+    asked: list[list[str]] = []
     stream = Runner.stream
     monkeypatch.setattr(Runner, "stream", lambda *args, **kwargs: asked.append(args[1]) or stream(*args, **kwargs))
-    with mirrors.checkout(plain.http_url, sha) as tree:
+    return asked
+
+
+def test_what_is_asked_for_path_by_path_is_read_at_once_when_that_is_less_work(make, plain, processes):
+    sha = plain.publish(_many(300))
+    with make().checkout(plain.http_url, sha) as tree:
         for number in range(300):
+            assert not _on_disk(tree, f"{number:03}")
             tree.need(f"apps/{number:03}")
             assert _on_disk(tree, f"{number:03}")
-            # 600 files are as much as six paths: a few applications never pay for the rest.
-            assert _on_disk(tree, "299") == (number >= 6)
+            # 300 contents are as much as three paths, and four are read by themselves: a few applications never pay
+            # for the rest.
+            assert len(processes) == min(number + 1, 5)
+        assert _files(tree.root) == set(_many(300))
         with pytest.raises(PathNotFound, match="'apps/nope' does not exist"):
             tree.need("apps/nope")
         tree.need("apps/000/b.yaml")
-    assert len(asked) == 7
+    assert len(processes) == 5
+
+
+def test_what_is_given_is_not_written(make, plain, processes):
+    files = _many(300)
+    sha = plain.publish(files)
+    with make().checkout(plain.http_url, sha) as tree:
+        for number in range(300):
+            folder = f"apps/{number:03}"
+            expected = {path: text.encode() for path, text in files.items() if path.startswith(folder + "/")}
+            assert tree.given(f"./{folder}/") == expected
+        assert len(processes) == 5
+        assert _files(tree.root) == set()
+        tree.need("apps/000")
+        assert _files(tree.root) == {"apps/000/a.yaml", "apps/000/b.yaml"}
+    assert len(processes) == 5
+
+
+@pytest.mark.parametrize("number_of_asks", [1, 10], ids=["by itself", "with all"])
+def test_what_has_to_be_on_disk_is_not_given(make, plain, number_of_asks):
+    (plain.work / "linked").mkdir(parents=True)
+    (plain.work / "linked" / "link").symlink_to("../app/a")
+    plain.write({"app/a": "1", "app/sub/b": b"\xff", "large/file": b"x" * (300 << 10), "linked/file": "1"})
+    plain.write({f"many/{number}": "" for number in range(201)})
+    sha = plain.publish({"whole": "x"})
+    with make().checkout(plain.http_url, sha) as tree:
+        for _ in range(number_of_asks):
+            assert tree.given("app") == {"app/a": b"1", "app/sub/b": b"\xff"}
+            for path in ("nothing", "whole", "large", "linked", "many", ""):
+                assert tree.given(path) is None, path
+        with pytest.raises(PathOutside):
+            tree.given("../app")
+
+
+def test_contents_that_a_full_disk_cut_short_are_read_again(make, plain, processes):
+    sha = plain.publish(_many(10))
+    with make().checkout(plain.http_url, sha) as tree:
+        for number in range(9):
+            tree.given(f"apps/{number:03}")
+        (brought,) = tree.root.parent.glob("contents")
+        brought.write_bytes(brought.read_bytes()[:-1])
+        assert tree.given("apps/009") == {"apps/009/a.yaml": b"9", "apps/009/b.yaml": b"9"}
+        assert len(processes) == 6
+        assert tree.given("apps/009") == {"apps/009/a.yaml": b"9", "apps/009/b.yaml": b"9"}
+        assert len(processes) == 6
 
 
 def test_a_file_that_cannot_be_written_is_no_concern_of_other_paths(make, plain):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,13 @@ def renderer(temp: Path) -> Iterator[Renderer]:
 
 
 @pytest.fixture
-def render(renderer: Renderer) -> Render:
+def kept() -> str:
+    """Where a render finds the files of its path: "on disk", or "given" with the request where that can be."""
+    return "on disk"
+
+
+@pytest.fixture
+def render(renderer: Renderer, kept: str, tmp_path_factory: pytest.TempPathFactory) -> Render:
     """render(root, path=".", limits={...}, plugins={...}, refs={...}, **fields of the source)."""
 
     def render(
@@ -46,18 +54,40 @@ def render(renderer: Renderer) -> Render:
         **source: Any,
     ) -> Rendered:
         spec = Source.model_validate({"repoURL": "https://git.example.com/r.git", "path": path, **source})
+        given, need = None, lambda _path: None
+        if kept == "given" and (given := _content(root, path)):
+            empty = tmp_path_factory.mktemp("checkout")
+            need = partial(_bring, root, empty)
+            root = empty
         request = RenderRequest(
             root=root,
             path=path,
             source=spec,
+            given=given,
             env=BuildEnv(app_name="app", namespace="space", repo_url=spec.repo_url),
             limits=replace(LIMITS, **(limits or {})),
             plugins=plugins or {},
             refs=refs or {},
         )
-        return renderer.render(request)
+        return renderer.render(request, need)
 
     return render
+
+
+def _content(root: Path, path: str) -> dict[str, bytes] | None:
+    """What a commit gives of a path; None where it holds symlinks."""
+    entries = [p for p in (root / path).rglob("*") if not p.is_dir() or p.is_symlink()]
+    if any(not p.is_file() or p.is_symlink() for p in entries):
+        return None
+    return {str(p.relative_to(root)): p.read_bytes() for p in entries}
+
+
+def _bring(root: Path, target: Path, path: str) -> None:
+    if (root / path).is_dir():
+        shutil.copytree(root / path, target / path, dirs_exist_ok=True)
+    else:
+        (target / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(root / path, target / path)
 
 
 @pytest.fixture

@@ -16,6 +16,12 @@ def cm(name: str) -> str:
     return f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n"
 
 
+@pytest.fixture(params=["on disk", "given"])
+def kept(request: pytest.FixtureRequest) -> str:
+    """Whether the files are there or come with the request, an Application is the same."""
+    return str(request.param)
+
+
 def names(rendered: Rendered) -> list[str]:
     return [obj["metadata"]["name"] for obj in rendered.objects]
 

@@ -100,14 +100,20 @@ def test_what_began_before_a_change_of_the_configuration_does_not_count(state: S
     settled(state)
     anew = state.apps.flags("argocd/a").anew
     state.due.stale({"argocd/a": NOW})
-    assert not state.apps.set_compared("argocd/a", anew, done="s", full=str(NOW + 100))
+    assert not state.apps.set_compared("argocd/a", anew, "", done="s", full=str(NOW + 100))
     assert (state.apps.flags("argocd/a").done, state.apps.flags("argocd/a").full) == ("", 0.0)
 
     # It was compared since then, with what was made before.
     anew = state.apps.flags("argocd/a").anew
-    assert state.apps.set_compared("argocd/a", anew, done="s", full=str(NOW + 100))
+    assert state.apps.set_compared("argocd/a", anew, "", done="s", full=str(NOW + 100))
     assert state.due.claim("argocd/a", NOW, TRACKED) == PUBLISHED
 
     state.apps.set_desired("argocd/a", DesiredState(), anew)
     state.due.add("argocd/a", NOW, at_once=True)
     assert state.due.claim("argocd/a", NOW, TRACKED) == UNCHANGED
+
+    # The configuration is another, and beat has not yet found whom that concerns.
+    state.redis.incr(state.keys.config)
+    assert not state.apps.set_compared("argocd/a", anew, "", done="s", full=str(NOW + 100))
+    assert (state.apps.flags("argocd/a").done, state.apps.flags("argocd/a").full) == ("", 0.0)
+    assert state.apps.set_compared("argocd/a", anew, "1", done="s", full=str(NOW + 100))
