@@ -7,6 +7,7 @@ import ssl
 import tempfile
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -108,14 +109,22 @@ def _public(headers: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if name.lower() != "authorization"}
 
 
-def _tls(repository: Repository, config: RepositoryConfig, url: Url) -> ssl.SSLContext | bool:
-    if url.scheme != "https":
-        return True
+@cache
+def _trusting() -> ssl.SSLContext:
+    """The authorities that everybody trusts: reading them takes 50 ms, so all clients of a process share them."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
+def _tls(repository: Repository, config: RepositoryConfig, url: Url) -> ssl.SSLContext:
     pem = config.tls_certs.get(url.host, "")
+    own = pem or repository.insecure or (repository.tlsClientCertData and repository.tlsClientCertKey)
+    if url.scheme != "https" or not own:
+        return _trusting()
     try:
-        context = ssl.create_default_context(cadata=pem) if pem else httpx.create_ssl_context(trust_env=False)
         if repository.insecure:
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            context = httpx.create_ssl_context(verify=False)
+        else:
+            context = ssl.create_default_context(cadata=pem) if pem else httpx.create_ssl_context(trust_env=False)
         if repository.tlsClientCertData and repository.tlsClientCertKey:
             _load_client_certificate(context, repository)
     except (ssl.SSLError, ValueError, OSError):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import ssl
 import threading
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import httpx
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -18,7 +20,7 @@ from gitops.model.credentials import Repository, RepositoryConfig
 from gitops.settings import Settings
 from gitops.source.access import Bounds, load_repository_config, normalise, repository_for, scrub
 from gitops.source.access.github_app import installation_token
-from gitops.source.access.http import bypasses
+from gitops.source.access.http import bypasses, client
 from gitops.source.access.urls import join, parse_url
 
 ALL = frozenset({"https", "ssh", "http", "file", "oci"})
@@ -253,3 +255,28 @@ def test_bounds_are_the_operators(monkeypatch):
     bounds = Bounds.of(Settings())
     assert (bounds.protocols, bounds.fetch_mib) == ({"https", "http"}, 7)
     assert Bounds() == Bounds.of(Settings.model_construct())  # the documented defaults are those of the code
+
+
+def context_of(monkeypatch: pytest.MonkeyPatch, url: str, **secret: object) -> ssl.SSLContext:
+    """The TLS context of a client for a repository."""
+    given: list[ssl.SSLContext] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(httpx, "Client", lambda **options: given.append(options["verify"]))
+        client(Repository(url=url, **secret), RepositoryConfig(), parse_url(url, {"https", "http"}), Bounds())
+    return given[0]
+
+
+def test_the_authorities_that_everybody_trusts_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = context_of(monkeypatch, "https://git.example.com/a")
+    assert one.verify_mode is ssl.CERT_REQUIRED
+    assert one.check_hostname
+    assert one.cert_store_stats()["x509_ca"] > 10
+    assert context_of(monkeypatch, "https://other.example.com/b", username="u", password="p") is one
+    assert context_of(monkeypatch, "http://other.example.com/b") is one
+
+
+def test_what_one_repository_may_do_without_is_no_other_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    lax = context_of(monkeypatch, "https://git.example.com/a", insecure=True)
+    assert lax.verify_mode is ssl.CERT_NONE
+    assert not lax.check_hostname
+    assert context_of(monkeypatch, "https://git.example.com/a").verify_mode is ssl.CERT_REQUIRED
