@@ -26,19 +26,22 @@ class Clock:
 
     def tick(self, now: float) -> float:
         """Do what is due at `now`, unix seconds. Returns the seconds until there may be more."""
-        due = self._state.due.peek(now, BATCH)
-        self._claim(due, now)
-        self._state.operations.wake(now)
-        for app in self._state.live.due_soon(now):
+        state, events = self._state, self._state.events()
+        due = state.due.peek(now, BATCH) if events.due <= now else []
+        if due:
+            self._claim(due, now)
+        if events.parked <= now:
+            state.operations.wake(now)
+        for app in state.live.due_soon(now) if events.soon <= now else ():
             # An ApplicationSet comes here by a generator's requeueAfterSeconds. What was put off is not urgent: the new
             # health of a rollout stands behind first syncs and drift.
-            self._state.queue.want(GENERATE if app.startswith(SET_PREFIX) else DIFF, app, Rank.POLL)
+            state.queue.want(GENERATE if app.startswith(SET_PREFIX) else DIFF, app, Rank.POLL)
         if now - self._reaped >= self._reap_every:
             self._reaped = now
-            self._state.workers.reap()
+            state.workers.reap()
         if len(due) == BATCH:
             return 0.0
-        return self._state.next_event(now, TOGETHER)
+        return (state.events() if min(events) <= now else events).wait(now, TOGETHER)
 
     def _claim(self, apps: Sequence[str], now: float) -> None:
         claims, told = [], []

@@ -157,6 +157,8 @@ def request(
     obj = engine.application(app_id, fresh=True)
     if obj is None:
         raise SyncError(f"Application {app_id} does not exist")
+    if waiter and _was_asked(obj, waiter):
+        return
     if obj.get("operation"):
         raise SyncError(f"another operation of {app_id} is in progress; try again when it has ended")
     app = Application.from_object(obj)
@@ -182,8 +184,17 @@ def request(
         changed = engine.clusters.control.merge_patch(ObjectKey(GROUP, "Application", namespace, name), patch)
     except ApiError as error:
         if error.conflict:
+            if waiter and _was_asked(engine.application(app_id, fresh=True) or {}, waiter):
+                return
             raise SyncError(f"{app_id} has just been changed by somebody else; try again") from None
         raise
     engine.state.apps.put(app_id, changed)
     engine.state.look_anew(app_id)
     engine.state.queue.want(FETCH, app_id, Rank.PERSON)
+
+
+def _was_asked(obj: Object, waiter: str) -> bool:
+    """Whether this task's operation is asked for, under way, or the last that ended: its message has come again."""
+    under_way = (obj.get("status") or {}).get("operationState") or {}
+    entry = {"name": ending.WAITER, "value": waiter}
+    return any(entry in ((op or {}).get("info") or ()) for op in (obj.get("operation"), under_way.get("operation")))

@@ -66,6 +66,11 @@ class Keys:
         """Hash: messages that workers have taken and not acknowledged (kombu's own name under our prefix)."""
         return f"{self.prefix}unacked"
 
+    @property
+    def taken_at(self) -> str:
+        """Sorted set: the same, by when they were taken (kombu's own name under our prefix)."""
+        return f"{self.prefix}unacked_index"
+
     def alive(self, worker: str) -> str:
         return f"{self.prefix}alive:{worker}"
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
+from typing import NamedTuple
 
 import redis
 from redis.backoff import ExponentialBackoff
@@ -65,6 +67,26 @@ class Entry:
         return self.lock.app
 
 
+class Events(NamedTuple):
+    """When the first application is due, the first operation is to be woken, the first comparison was put off to.
+
+    Unix seconds; inf where there is none.
+    """
+
+    due: float
+    parked: float
+    soon: float
+
+    def wait(self, now: float, together: float) -> float:
+        """Seconds from `now`, unix seconds, until the first of them, a minute at the most.
+
+        What is due or put off to within `together` seconds is left to come together: nobody waits for a poll, and what
+        was put off is in no hurry.
+        """
+        first = min(self.parked, max(min(self.due, self.soon), now + together))
+        return min(max(0.0, first - now), 60.0)
+
+
 class State:
     """What the engine keeps in Redis, by store. `envelope` makes messages as the broker carries them."""
 
@@ -84,7 +106,7 @@ class State:
         self.inflight = Inflight(self.redis, scripts, self.keys)
         self.notices = Notices(self.redis, self.keys)
         self.strays = Strays(self.redis, self.keys, self.seal)
-        self.workers = Workers(self.redis, self.keys, self.queue)
+        self.workers = Workers(self.redis, scripts, self.keys, self.queue)
         self.lease = Lease(self.redis, self.keys, settings.lease_ttl)
         self.shards = Shards(self.redis, self.keys, settings.lease_ttl)
         #: What the step under way has to write at its end, before its lock is freed.
@@ -127,16 +149,9 @@ class State:
         for url in urls | repository_urls(self.apps.get(app) or {}):
             self.refs.expire(url)
 
-    def next_event(self, now: float, together: float = 0.0) -> float:
-        """Seconds from `now`, unix seconds, until something is due, parked or put off to.
-
-        What is due or put off to within `together` seconds is left to come together: nobody waits for a poll, and what
-        was put off is in no hurry.
-        """
+    def events(self) -> Events:
+        """The times that a clock has to act at."""
         pipe = self.redis.pipeline(transaction=False)
         for zset in (self.keys.due, self.keys.parked, self.keys.soon):
             pipe.zrange(zset, 0, 0, withscores=True)
-        due, parked, soon = pipe.execute()
-        times = [max(first[0][1], now + together) for first in (due, soon) if first]
-        times += [parked[0][1]] if parked else []
-        return max(0.0, min(times) - now) if times else 60.0
+        return Events(*(first[0][1] if first else inf for first in pipe.execute()))

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import cast
+from typing import Any, cast
 
 import orjson
 import redis
 
 from gitops.state.envelope import told_of
 from gitops.state.keys import Keys
-from gitops.state.queue import APPLY, GENERATE, TASKS, Queue, Rank
-from gitops.state.scripts import Command
+from gitops.state.queue import APPLY, GENERATE, QUEUES, TASKS, Queue, Rank
+from gitops.state.scripts import Command, Scripts
 
 
 class Workers:
     """A worker says every few seconds that it lives; silent for `ttl` seconds, it counts as gone."""
 
-    def __init__(self, client: redis.Redis, keys: Keys, queue: Queue, ttl: float = 15.0) -> None:
-        self._redis, self._keys, self._queue, self.ttl = client, keys, queue, ttl
+    def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys, queue: Queue, ttl: float = 15.0) -> None:
+        self._redis, self._scripts, self._keys, self._queue, self.ttl = client, scripts, keys, queue, ttl
 
     def say_alive(self, worker: str) -> None:
         """This worker lives."""
@@ -51,7 +51,8 @@ class Workers:
     def reap(self) -> int:
         """Wish again for what workers that are gone had begun or taken. Returns how many wishes.
 
-        Their unacknowledged messages come again too, after the visibility timeout, and find nothing left to do.
+        Their unacknowledged messages come again too, after the visibility timeout, and find nothing left to do; what
+        people asked for has no wish but its message, which comes at once.
         """
         count, gone = 0, False
         for raw in cast(set[bytes], self._redis.smembers(self._keys.workers)):
@@ -77,17 +78,28 @@ class Workers:
         Nothing tells whose they are, and each stands in the way of all wishes for its task and application.
         """
         count = 0
-        for task, app, message_id in self._taken():
-            if task in (*TASKS, GENERATE) and self._queue.begin(task, app, message_id):
-                self._queue.want(task, app, Rank.DRIFT)
+        for tag, message, queue in self._taken():
+            told = told_of(message)
+            if told is None or told[0] not in (*TASKS, GENERATE):
+                count += self._restore(tag, message, queue)
+            elif self._queue.begin(*told):
+                self._queue.want(*told[:2], Rank.DRIFT)
                 count += 1
         return count
 
-    def _taken(self) -> Iterator[tuple[str, str, str]]:
-        for raw in cast(list[bytes], self._redis.hvals(self._keys.taken)):
+    def _restore(self, tag: str, message: dict[str, Any], queue: str) -> int:
+        """Have a message wait again, as kombu does after the visibility timeout. Returns 1, 0 where that is done."""
+        message["headers"]["redelivered"] = message["properties"]["delivery_info"]["redelivered"] = True
+        keys = [self._keys.taken, self._keys.taken_at, self._keys.queue(queue)]
+        return int(self._scripts("restore", keys, [tag, orjson.dumps(message)]))
+
+    def _taken(self) -> Iterator[tuple[str, dict[str, Any], str]]:
+        """Each message that is taken: the tag, itself, and the queue that it came by; only what is ours."""
+        for tag, raw in cast(dict[bytes, bytes], self._redis.hgetall(self._keys.taken)).items():
             try:
-                message = orjson.loads(raw)[0]
-            except (ValueError, LookupError, TypeError):
+                message, _exchange, queue = orjson.loads(raw)
+                ours = message["headers"]["task"].startswith("gitops.") and message["properties"]["delivery_info"]
+            except (ValueError, LookupError, TypeError, AttributeError):
                 continue
-            if told := told_of(message):
-                yield told
+            if ours and queue in QUEUES:
+                yield tag.decode(), message, queue

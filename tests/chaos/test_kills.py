@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
+from celery import Celery
 from redis import Redis
 
 from gitops.model.objects import GVK, ObjectKey
@@ -29,6 +32,8 @@ spec:
     metadata: {labels: {app: web}}
     spec: {containers: [{name: web, image: "registry.example/web:1"}]}
 """
+
+MANUAL = {"syncOptions": ["CreateNamespace=true"]}
 
 
 def state_of(world: World) -> State:
@@ -81,6 +86,32 @@ def test_fifty_applications_with_one_of_two_workers_killed_in_the_middle(start_w
         assert world.live("Deployment", name, "web", "apps")
         assert world.app(name)["status"]["operationState"]["phase"] == "Succeeded"
     eventually(lambda: drained(world), "the last message", 90, lambda: str(state_of(world).queue.depths()))
+
+
+def test_a_sync_that_a_killed_worker_had_taken_and_not_begun_does_not_wait_for_its_message(
+    start_world: StartWorld,
+) -> None:
+    world = start_world(workers=1, env={"GITOPS_VISIBILITY_TIMEOUT": "3600"})
+    world.application("asked", world.repo({"app/settings.yaml": SETTINGS}).http_url, syncPolicy=MANUAL)
+    world.becomes("asked", sync="OutOfSync", health="Missing")
+    eventually(lambda: drained(world), "an idle worker")
+    ((worker, children),) = ((w, children_of(int(w.rpartition(":")[2]))) for w in state_of(world).workers.alive())
+    for child in children:
+        os.kill(child, signal.SIGSTOP)
+    celery = Celery(broker=world.redis.url, backend=world.redis.url)
+    options = {"global_keyprefix": "gitops:", "priority_steps": [0]}
+    celery.conf.update(broker_transport_options=options, result_backend_transport_options=options)
+    asked = celery.send_task("gitops.sync", args=["asked"], queue="apply-urgent")
+    eventually(lambda: Redis.from_url(world.redis.url).hlen("gitops:unacked") == 1, "the message, taken")
+    world.engine.kill(worker.partition("@")[0])
+    world.engine.start_worker(worker.partition("@")[0])
+    assert asked.get(timeout=60)["phase"] == "Succeeded", "soon after the worker has been silent for 15 s"
+    assert world.live("ConfigMap", "asked", "settings")
+    eventually(lambda: drained(world), "the last message", 30)
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def test_an_emptied_redis_loses_nothing(start_world: StartWorld) -> None:

@@ -110,7 +110,20 @@ def test_the_ad_hoc_task_answers_with_the_outcome(world: World, small: dict[str,
     world.becomes("adhoc")
 
 
-def call_task(world: World, name: str, args: list[Any]) -> Any:
+def test_a_message_that_comes_again_asks_for_nothing_more(world: World, small: dict[str, str]) -> None:
+    world.application("again", world.repo(small).http_url, syncPolicy={"syncOptions": ["CreateNamespace=true"]})
+    world.becomes("again", sync="OutOfSync", health="Missing")
+    first = call_task(world, "gitops.sync", ["again"], task_id="once")
+    state = world.app("again")["status"]["operationState"]
+    assert call_task(world, "gitops.sync", ["again"], task_id="once") == first
+    # What is asked for behind it is done behind it.
+    call_task(world, "gitops.sync", ["again"], task_id="another")
+    history = world.app("again")["status"]["history"]
+    assert [entry["id"] for entry in history] == [0, 1]
+    assert history[0]["deployedAt"] == state["finishedAt"]
+
+
+def call_task(world: World, name: str, args: list[Any], task_id: str | None = None) -> Any:
     """Call a task as another program would: a Celery client that knows the broker alone."""
     from celery import Celery
 
@@ -120,7 +133,7 @@ def call_task(world: World, name: str, args: list[Any]) -> Any:
     client.conf.update(
         broker_transport_options=options, result_backend_transport_options={"global_keyprefix": "gitops:"}
     )
-    return client.send_task(name, args=args, queue="apply-urgent").get(timeout=60)
+    return client.send_task(name, args=args, queue="apply-urgent", task_id=task_id).get(timeout=60)
 
 
 def test_the_seed_manifest_from_a_repository_over_ssh(world: World, tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+from celery import Celery
 from kombu import Connection
 
 from gitops.errors import LockLost
@@ -102,3 +104,29 @@ def test_what_a_dead_worker_had_taken_and_not_begun_is_wished_for_again(redis_ur
         state.workers.leave("w2")
         assert state.workers.reap() == 0, "it has been wished for once"
         connection.default_channel.basic_ack(taken.delivery_tag)
+
+
+@pytest.mark.parametrize("arguments", [{"args": ["a"]}, {"kwargs": {"application": "a"}}], ids=str)
+def test_what_people_asked_for_of_a_dead_worker_waits_again_at_once(
+    redis_url: str, state: State, arguments: dict[str, Any]
+) -> None:
+    options = {"global_keyprefix": state.keys.prefix, "priority_steps": [0]}
+    celery = Celery(broker=redis_url)
+    celery.conf.broker_transport_options = options
+    state.workers.say_alive("w1")
+    asked = celery.send_task("gitops.sync", queue="apply-urgent", **arguments)
+    with Connection(redis_url, transport_options=options) as connection:
+        channel = connection.default_channel
+        assert channel.basic_get("apply-urgent")
+        assert state.workers.reap() == 0, "nobody has died"
+        state.workers.leave("w1")
+        assert state.workers.reap() == 1
+        again = channel.basic_get("apply-urgent")
+        assert again.headers["id"] == asked.id
+        assert again.headers["redelivered"]
+        assert again.payload[:2] == [arguments.get("args", []), arguments.get("kwargs", {})]
+        channel.basic_ack(again.delivery_tag)
+        state.workers.say_alive("w2")
+        state.workers.leave("w2")
+        assert state.workers.reap() == 0
+        assert channel.basic_get("apply-urgent") is None
