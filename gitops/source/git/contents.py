@@ -67,14 +67,13 @@ class Contents:
 
     def read(self, items: Iterable[Item]) -> dict[str, bytes] | None:
         """What these files and symlinks of the commit hold, by object id; None where they were not brought."""
-        if (whole := self._whole()) is None:
-            return None
         try:
             descriptor = os.open(self._file, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
         try:
-            if os.fstat(descriptor).st_size != whole.offsets[""]:
+            whole = self._whole()
+            if whole is None or os.fstat(descriptor).st_size != whole.offsets[""]:
                 return None
             return {item.oid: os.pread(descriptor, item.size, whole.offsets[item.oid]) for item in items}
         finally:
