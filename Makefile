@@ -1,7 +1,7 @@
 # Needs Python 3.11 or newer, git, Go and make; everything else is brought into .venv and Go's caches.
 #
 #   make demo            the whole thing on this machine, until Ctrl-C; ONCE=1 ends by itself, 0 only if all of it held
-#   make test            the testbed is built if need be, then every test runs; ARGS="-k name" narrows
+#   make test            all tools of the testbed are built if need be, then every test runs; ARGS="-k name" narrows
 #   make lint            ruff, mypy and the import rules
 #   make bench           the benchmarks; bench-health and bench-render are parts of it
 #   make bench-beat      what a beat costs that schedules 10,000 applications; ARGS=5000 for another number
@@ -30,7 +30,8 @@ demo: setup
 testbed: setup
 	$(BIN)/python -m testbed build
 
-test: testbed
+test: setup
+	$(BIN)/python -m testbed build --all
 	$(BIN)/pytest $(ARGS)
 
 lint: setup

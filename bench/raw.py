@@ -9,11 +9,26 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from bench import BenchError
 
 THREADS = 16
 MANAGER = "bench"
+
+
+class Request(NamedTuple):
+    """One request; `content_type` is its body's."""
+
+    method: str
+    path: str
+    body: bytes | None = None
+    content_type: str = ""
+
+    @classmethod
+    def apply(cls, path: str, body: bytes) -> Request:
+        """A server-side apply."""
+        return cls("PATCH", f"{path}?fieldManager={MANAGER}&force=true", body, "application/apply-patch+yaml")
 
 
 class RawClient:
@@ -25,7 +40,6 @@ class RawClient:
         self._headers = {
             "Authorization": f"Bearer {token}",
             "Accept": "application/json",
-            "Content-Type": "application/apply-patch+yaml",
         }
 
     def apply(self, requests: Sequence[tuple[str, bytes]], threads: int = THREADS) -> float:
@@ -33,7 +47,14 @@ class RawClient:
 
         Raises BenchError where the API server refuses one.
         """
-        waiting = deque(requests)
+        return self.run([[Request.apply(path, body)] for path, body in requests], threads)
+
+    def run(self, jobs: Sequence[Sequence[Request]], threads: int = THREADS) -> float:
+        """Make the requests of each job one after another; returns the seconds as `apply` does.
+
+        Raises BenchError where the API server refuses one. What is not there may be read.
+        """
+        waiting = deque(jobs)
         problems: list[str] = []
         workers = [
             threading.Thread(target=self._work, args=(waiting, problems), daemon=True)
@@ -49,19 +70,21 @@ class RawClient:
             raise BenchError(f"the bare client failed: {problems[0]}")
         return seconds
 
-    def _work(self, waiting: deque[tuple[str, bytes]], problems: list[str]) -> None:
+    def _work(self, waiting: deque[Sequence[Request]], problems: list[str]) -> None:
         connection = http.client.HTTPSConnection("127.0.0.1", self._port, context=self._context, timeout=60)
         try:
             while not problems:
                 try:
-                    path, body = waiting.popleft()
+                    job = waiting.popleft()
                 except IndexError:
                     return
-                connection.request("PATCH", f"{path}?fieldManager={MANAGER}&force=true", body, self._headers)
-                response = connection.getresponse()
-                answer = response.read()
-                if response.status >= 400:
-                    problems.append(f"{path}: {response.status} {answer[:300].decode(errors='replace')}")
+                for method, path, body, content_type in job:
+                    headers = {**self._headers, "Content-Type": content_type} if content_type else self._headers
+                    connection.request(method, path, body, headers)
+                    response = connection.getresponse()
+                    answer = response.read()
+                    if response.status >= 400 and not (method == "GET" and response.status == 404):
+                        problems.append(f"{path}: {response.status} {answer[:300].decode(errors='replace')}")
         except (OSError, http.client.HTTPException) as error:
             problems.append(str(error))
         finally:

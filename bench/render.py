@@ -179,7 +179,7 @@ def main() -> None:
     parser.add_argument("--apps", type=int, default=500)
     parser.add_argument("--seconds", type=float, default=5.0, help="how long each kind is measured")
     options = parser.parse_args()
-    binary = build.build(ROOT / "gitops" / "source" / "gokustomize", name="gitops-kustomize")
+    binary = build.gitops_kustomize()
     commands = tools()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder).resolve()

@@ -19,18 +19,20 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     building = commands.add_parser("build", help="build the control plane, or the tools named, into the cache")
     building.add_argument("tools", nargs="*", help="names of tools, such as helm; none: the control plane and sshgit")
+    building.add_argument("--all", action="store_true", help="all that tests ask for: none is to build it in its time")
     running = commands.add_parser("up", help="run a control plane until Ctrl-C")
     running.add_argument("--nodes", type=int, default=2, help="how many fake nodes (default: 2)")
     arguments = parser.parse_args()
     try:
-        return _build(arguments.tools) if arguments.command == "build" else _up(arguments.nodes)
+        return _build(arguments.tools, whole=arguments.all) if arguments.command == "build" else _up(arguments.nodes)
     except (build.BuildError, TestbedError) as error:
         print(f"testbed: {error}", file=sys.stderr)
         return 1
 
 
-def _build(tools: list[str]) -> int:
+def _build(tools: list[str], *, whole: bool) -> int:
     paths = {name: build.tool(name) for name in tools} or {**build.control_plane(), "sshgit": build.tool("sshgit")}
+    paths |= build.whatever_can_be() if whole else {}
     for name, path in paths.items():
         print(f"{name}: {path}")
     return 0

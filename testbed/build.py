@@ -20,13 +20,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from testbed.progress import BuildProgress
 
 ROOT = Path(__file__).parent
+GOKUSTOMIZE = ROOT.parent / "gitops" / "source" / "gokustomize"
 CONTROL_PLANE = ("etcd", "kubernetes", "kwok")
 LDFLAGS = "-s -w"
 HELM = "helm.sh/helm/v3"
@@ -62,6 +64,24 @@ def tool(name: str) -> Path:
             return build_module(module)[name]
     known = ", ".join(sorted(name for module in modules() for name in tools(module)))
     raise BuildError(f"testbed has no tool {name!r}; it has {known}.")
+
+
+def whatever_can_be() -> dict[str, Path]:
+    """Every tool of testbed/, and the engine's own; what cannot be built is said, and left to those who need it."""
+    wanted: dict[str, Callable[[], Path]] = {n: partial(tool, n) for module in modules() for n in tools(module)}
+    wanted["gitops-kustomize"] = gitops_kustomize
+    paths: dict[str, Path] = {}
+    for name, make in wanted.items():
+        try:
+            paths[name] = make()
+        except BuildError as error:
+            print(f"testbed: {error}", file=sys.stderr)
+    return paths
+
+
+def gitops_kustomize() -> Path:
+    """The engine's own renderer of kustomizations."""
+    return build(GOKUSTOMIZE, name="gitops-kustomize")
 
 
 def build(module_dir: Path, package: str = ".", name: str | None = None) -> Path:

@@ -24,16 +24,12 @@ def renderer() -> Iterator[Renderer]:
 @pytest.fixture(scope="session")
 def warm_renderer() -> Iterator[Renderer]:
     """Renders with the warm kustomize renderer."""
-    made = Renderer(sandbox="required", kustomize=str(_built(ROOT / "gitops" / "source" / "gokustomize")))
-    yield made
-    made.close()
-
-
-def _built(module: Path) -> Path:
     try:
-        return build.build(module, name="gitops-kustomize")
+        made = Renderer(sandbox="required", kustomize=str(build.gitops_kustomize()))
     except build.GoMissingError as error:
         pytest.skip(str(error))
+    yield made
+    made.close()
 
 
 def _tool(name: str) -> Path:

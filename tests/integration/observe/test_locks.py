@@ -9,8 +9,8 @@ import pytest
 
 from gitops.observe import REGISTRY
 from gitops.settings import Settings
-from gitops.state import State
-from gitops.state.locks import CLUSTER, Lock
+from gitops.state import Entry, State
+from gitops.state.locks import CLUSTER
 from workers import runtime, tasks
 
 
@@ -18,11 +18,11 @@ def test_a_lost_lock_is_counted(redis_url: str, tmp_path: Path, monkeypatch: pyt
     settings = Settings(redis_url=redis_url, seal_key="of the test", data_dir=tmp_path)
     state = State(settings)
 
-    def compare(app: str, lock: Lock) -> None:
-        state.locks.check(lock)
+    def compare(entry: Entry) -> None:
+        state.locks.check(entry.lock)
         # As when its time is over, or another worker takes it from one that seems dead.
-        state.redis.delete(state.keys.lock(CLUSTER, app))
-        state.locks.check(lock)
+        state.redis.delete(state.keys.lock(CLUSTER, entry.app))
+        state.locks.check(entry.lock)
         raise AssertionError("it went on without its lock")
 
     engine = SimpleNamespace(

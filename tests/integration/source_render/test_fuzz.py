@@ -98,7 +98,7 @@ SOURCES = st.sampled_from(["plain", "kustomize", "helm", "jsonnet", "nowhere", "
 def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Renderer]:
     """The render process with the warm kustomize renderer, which is faster than kubectl."""
     try:
-        binary = build.build(Path(__file__).parents[3] / "gitops" / "source" / "gokustomize", name="gitops-kustomize")
+        binary = build.gitops_kustomize()
     except build.GoMissingError as error:
         pytest.skip(str(error))
     made = Renderer(sandbox="required", kustomize=str(binary), temp=tmp_path_factory.mktemp("renders"))

@@ -8,7 +8,8 @@ from testbed.redis import RedisServer
 
 
 def test_a_test_starts_with_an_empty_database(redis_server: RedisServer, redis_url: str) -> None:
-    with Redis.from_url(redis_url) as client, Redis.from_url(redis_server.url_of(0)) as other:
+    another = next(url for url in map(redis_server.url_of, (0, 1)) if url != redis_url)
+    with Redis.from_url(redis_url) as client, Redis.from_url(another) as other:
         assert client.dbsize() == 0
         client.set("mine", 1)
         assert other.get("mine") is None
