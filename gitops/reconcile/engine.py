@@ -64,6 +64,8 @@ class Engine:
     outcome: str = ""
     #: Whether the comparison is to follow the fetch that this step was.
     follow: bool = False
+    #: Until when others count as at work too, by time.monotonic().
+    crowded_until: float = 0.0
     #: The headers that carry this step's trace to what follows it.
     cause: dict[str, str] = field(default_factory=dict)
 

@@ -41,6 +41,8 @@ logger = logging.getLogger("gitops.apply")
 TURN_SECONDS = 2.0
 #: Requests in flight that one application may have of the limit that all share: a large one leaves some to the others.
 SHARE = 12
+#: And one of more than so many objects, where others were at work within the last seconds.
+LARGE, CROWDED, CROWDED_SECONDS = 200, 2, 10.0
 #: Seconds after which the clock wakes an operation whose step failed.
 AGAIN_SECONDS = 5.0
 #: A batch slower than this, in seconds for each request, asks for fewer requests in flight.
@@ -222,7 +224,7 @@ def _step(engine: Engine, run: Run) -> Outcome:
     """One step, under the cluster's in-flight limit that all workers share."""
     checks = run.config.health_checks
     tasks = len(run.record.plan.tasks) if run.record.plan else 1
-    with engine.state.inflight.batch(run.server, min(max(tasks, 1), SHARE)) as batch:
+    with engine.state.inflight.batch(run.server, share(engine, tasks)) as batch:
         context = Context(
             client=run.client,
             check_lock=lambda: engine.state.locks.check(run.lock),
@@ -242,6 +244,16 @@ def _step(engine: Engine, run: Run) -> Outcome:
         batch.throttled = engine.answers.busy(run.server) > busy
         batch.slow = (time.monotonic() - begun) * batch.slots / written > SLOW_SECONDS
     return outcome
+
+
+def share(engine: Engine, tasks: int) -> int:
+    """How many requests in flight a step of so many objects asks for."""
+    if tasks <= LARGE:
+        return min(max(tasks, 1), SHARE)
+    now = time.monotonic()
+    if engine.state.workers.busy() > 1:
+        engine.crowded_until = now + CROWDED_SECONDS
+    return CROWDED if now < engine.crowded_until else SHARE
 
 
 def _respect(run: Run) -> Any:

@@ -48,6 +48,13 @@ class Workers:
         known = [w.decode() for w in cast(set[bytes], self._redis.smembers(self._keys.workers))]
         return [w for w in known if self._redis.exists(self._keys.alive(w))]
 
+    def busy(self) -> int:
+        """How many messages living workers are at work on."""
+        pipe = self._redis.pipeline(transaction=False)
+        for worker in self.alive():
+            pipe.hlen(self._keys.running(worker))
+        return sum(pipe.execute())
+
     def reap(self) -> int:
         """Wish again for what workers that are gone had begun or taken. Returns how many wishes.
 

@@ -83,6 +83,17 @@ def test_what_a_dead_worker_had_begun_is_wished_for_again(state: State, waiting:
     assert state.workers.reap() == 0
 
 
+def test_busy_is_what_living_workers_have_begun(state: State) -> None:
+    for worker, message in (("w1", "m1"), ("w1", "m2"), ("w2", "m3")):
+        state.workers.say_alive(worker)
+        state.scripts.together([state.workers.beginning(worker, message, "apply", f"argocd/{message}")])
+    assert state.workers.busy() == 3
+    state.workers.ended("w1", "m1")
+    assert state.workers.busy() == 2
+    state.workers.leave("w2")
+    assert state.workers.busy() == 1
+
+
 def test_what_a_dead_worker_had_taken_and_not_begun_is_wished_for_again(redis_url: str, waiting: Waiting) -> None:
     """The message itself comes back after the visibility timeout only, and till then it would take in every wish."""
     state = State(Settings(redis_url=redis_url, seal_key="of the test"), envelope)
