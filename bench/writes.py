@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -17,8 +16,6 @@ from testbed.audit import AuditLog
 WRITES = {"create", "patch", "update"}
 #: Resources of the fleet; others that live in its namespaces (Events, Pods, Leases) are not the engine's objects.
 RESOURCES = {"serviceaccounts", "configmaps", "services", "deployments", "networkpolicies"}
-#: Bytes of the longest line, at the most.
-LONGEST = 1 << 20
 
 
 class Writes:
@@ -26,7 +23,7 @@ class Writes:
 
     def __init__(self, audit: AuditLog, user: str) -> None:
         self._audit, self._user = audit, user
-        self._position = _line_start(audit.path, audit.mark())
+        self._position = audit.mark()
         self._rest = b""
         self.first: dict[tuple[str, str, str], float] = {}
         #: Requests of the user by verb and resource, watches excluded.
@@ -73,11 +70,3 @@ class Writes:
             if time.monotonic() - since > timeout:
                 raise BenchError(f"{seen} of {count} objects were written, and none in the last {timeout:g} seconds")
             time.sleep(0.1)
-
-
-def _line_start(path: Path, position: int) -> int:
-    """Where the line begins that the server is just writing at a position; the position where it writes none."""
-    start = max(0, position - LONGEST)
-    with path.open("rb") as file:
-        file.seek(start)
-        return start + file.read(position - start).rfind(b"\n") + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ rules:
   nonResourceURLs: ["/readyz*", "/healthz*", "/livez*"]
 - level: Metadata
 """
+#: Bytes of the longest line, at the most.
+LONGEST = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,11 @@ class AuditLog:
     path: Path
 
     def mark(self) -> int:
-        """The log's end now, for `events(since=…)`."""
-        return self.path.stat().st_size
+        """The log's end now, for `events(since=…)`; where the server is just writing a line, the line's beginning."""
+        with self.path.open("rb") as file:
+            start = max(0, file.seek(0, os.SEEK_END) - LONGEST)
+            file.seek(start)
+            return start + file.read().rfind(b"\n") + 1
 
     def events(self, since: int = 0, *, user: str = "", verb: str = "", resource: str = "") -> list[dict[str, Any]]:
         """The events written after `since`, of a user (or the start of its name), verb and resource where given."""

@@ -29,7 +29,7 @@ from gitops.reconcile.starting import SAFETY_SECONDS, begin, resume
 from gitops.state.live import Note, Snapshot
 from gitops.state.locks import Lock
 from gitops.state.queue import APPLY, DIFF, FETCH, Rank
-from gitops.sync import ERROR, Again, Context, Done, OperationRecord, Outcome, Parked, advance
+from gitops.sync import ERROR, STEP_TASKS, Again, Context, Done, OperationRecord, Outcome, Parked, advance
 
 if TYPE_CHECKING:
     from gitops.reconcile.engine import Engine
@@ -41,8 +41,8 @@ logger = logging.getLogger("gitops.apply")
 TURN_SECONDS = 2.0
 #: Requests in flight that one application may have of the limit that all share: a large one leaves some to the others.
 SHARE = 12
-#: And one of more than so many objects, where others were at work within the last seconds.
-LARGE, CROWDED, CROWDED_SECONDS = 200, 2, 10.0
+#: And one that takes more than a step, where others were at work within the last seconds.
+CROWDED, CROWDED_SECONDS = 2, 10.0
 #: Seconds after which the clock wakes an operation whose step failed.
 AGAIN_SECONDS = 5.0
 #: A batch slower than this, in seconds for each request, asks for fewer requests in flight.
@@ -247,8 +247,8 @@ def _step(engine: Engine, run: Run) -> Outcome:
 
 
 def share(engine: Engine, tasks: int) -> int:
-    """How many requests in flight a step of so many objects asks for."""
-    if tasks <= LARGE:
+    """How many requests in flight a step of an operation on so many objects asks for."""
+    if tasks <= STEP_TASKS:
         return min(max(tasks, 1), SHARE)
     now = time.monotonic()
     if engine.state.workers.busy() > 1:

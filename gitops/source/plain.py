@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import posixpath
-
 from gitops.model.application import Source
 from gitops.source.git.checkout import Checkout
 from gitops.source.git.tree import clean
 from gitops.source.render.detection import DIRECTORY, by_names
+from gitops.source.render.given import Given
 
 
 def given(source: Source, checkout: Checkout) -> dict[str, bytes] | None:
@@ -20,6 +19,5 @@ def given(source: Source, checkout: Checkout) -> dict[str, bytes] | None:
     files = checkout.given(source.path)
     if files is None or source.directory is not None:
         return files
-    folder = clean(source.path)
-    names = {posixpath.relpath(file, folder or ".").split("/", 1)[0] for file in files}
-    return files if by_names(names) == DIRECTORY else None
+    folder = clean(source.path) or "."
+    return files if by_names(Given(folder, files).names(folder)) == DIRECTORY else None

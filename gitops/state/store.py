@@ -136,7 +136,6 @@ class State:
         `done`: nothing follows it.
         """
         calls: list[Call | Command] = [*self.at_leave, self.locks.releasing(lock)]
-        self.at_leave = []
         if done:
             calls.append(self.workers.ending(worker, message_id))
         self.scripts.together(calls)

@@ -13,7 +13,7 @@ and nothing waits on a worker: waiting is parking.
         # keep record.to_json(); patch record.to_status(); stop unless the outcome is Again()
 """
 
-from gitops.sync.advance import advance
+from gitops.sync.advance import STEP_TASKS, advance
 from gitops.sync.deletion import Deletion, advance_deletion, finalizers_wanted
 from gitops.sync.duration import parse_duration
 from gitops.sync.history import append_history, rollback
@@ -29,6 +29,7 @@ from gitops.sync.task import Task
 __all__ = [
     "ERROR",
     "FAILED",
+    "STEP_TASKS",
     "SUCCEEDED",
     "Again",
     "Cluster",

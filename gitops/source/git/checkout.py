@@ -38,6 +38,7 @@ class Checkout:
         self._marks = entry.path / "written"
         self._marks.mkdir(exist_ok=True)
         self._contents = Contents(mirror, sha, entry.path)
+        self._lfs = mirrors.wants_lfs(mirror.url)
 
     def need(self, path: str) -> None:
         """Write a file or folder of the commit ("" or "." is the whole tree) under `root`, unless it is there.
@@ -69,7 +70,7 @@ class Checkout:
             not 0 < len(items) <= _GIVEN_FILES
             or not all(_is_plain(item, path) for item in items)
             or sum(item.size for item in items) > _GIVEN_BYTES
-            or self._mirrors.wants_lfs(self._mirror.url)
+            or self._lfs
         ):
             return None
         self._bring()
@@ -88,7 +89,7 @@ class Checkout:
         So hundreds of applications that a commit touches cost few processes.
         """
         most = self._mirrors.bounds.checkout_mib * MIB
-        if self._mirrors.wants_lfs(self._mirror.url) or not self._contents.asked(most):
+        if self._lfs or not self._contents.asked(most):
             return
         with self._undamaged(), disk_errors(f"{self._mirror.where} at {self.sha[:7]}"), self._entry.writing():
             self._entry.size += self._contents.bring()

@@ -247,7 +247,7 @@ def is_allowed(path: str) -> bool:
 
 @contextlib.contextmanager
 def disk_errors(what: str) -> Iterator[None]:
-    """What the file system refuses is the source's fault (SourceError), or its disk is full (RepositoryError)."""
+    """What the file system refuses is the source's fault (SourceError), or the disk is full (RepositoryError)."""
     try:
         yield
     except OSError as error:

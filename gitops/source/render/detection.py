@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from gitops.source.render.globs import compile_glob
@@ -31,9 +31,8 @@ def _by_files(tree: Tree, path: str, plugins: dict[str, Any]) -> str:
     return by_names(tree.names(path))
 
 
-def by_names(names: Iterable[str]) -> str:
+def by_names(names: Sequence[str]) -> str:
     """The kind of a folder without a plugin, by the names in it."""
-    names = list(names)
     # Kustomize sorts after Chart.yaml in the walk, and the last match wins.
     if any(name in KUSTOMIZATIONS for name in names):
         return KUSTOMIZE

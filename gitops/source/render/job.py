@@ -86,9 +86,10 @@ def run(job: dict[str, Any], ask: Callable[[dict[str, Any]], Any], temp: str) ->
     limits = job["limits"]
     budget = Budget(limits["input_mib"], limits["files"])
     path = normal(job["path"])
-    # As text that has a character for each byte: a frame is JSON.
-    files = {file: text.encode("latin-1") for file, text in job["given"].items()} if job["given"] else None
-    given = Given(path, files) if files else None
+    given = None
+    if job["given"]:
+        # As text that has a character for each byte: a frame is JSON.
+        given = Given(path, {file: text.encode("latin-1") for file, text in job["given"].items()})
     tree = Tree(job["root"], budget, lambda p: ask({"need": p}), present=path, links=job["links"], given=given)
     refs = {
         name: Tree(root, budget, lambda p, name=name: ask({"need_ref": name, "path": p}))  # type: ignore[misc]

@@ -129,39 +129,40 @@ class Tree:
 
     def _bring(self, path: str) -> None:
         if not self._has(path):
-            wanted = self._given.folder if self._given and self._given.covers(normal(path)) else path
+            wanted = given.folder if (given := self._given_of(path)) else path
             self._need(wanted)
             self._present.add(normal(wanted))
 
     def _record_listing(self, real: str) -> None:
         self.inputs.add(normal(os.path.relpath(real, self.root)))
 
-    def _is_given(self, path: str) -> bool:
-        return self._given is not None and self._given.covers(normal(path))
+    def _given_of(self, path: str) -> Given | None:
+        """What was given, where a path is part of it."""
+        return self._given if self._given and self._given.covers(normal(path)) else None
 
     def is_dir(self, path: str) -> bool:
-        if self._given and self._is_given(path):
-            return self._given.is_dir(normal(path))
+        if given := self._given_of(path):
+            return given.is_dir(normal(path))
         real = self.locate(path)
         return real is not None and os.path.isdir(real)
 
     def is_file(self, path: str) -> bool:
         """Whether a regular file is there."""
-        if self._given and self._is_given(path):
-            return self._given.get(normal(path)) is not None
+        if given := self._given_of(path):
+            return given.get(normal(path)) is not None
         real = self.locate(path)
         return real is not None and os.path.isfile(real)
 
     def size(self, path: str) -> int:
-        if self._given and self._is_given(path):
-            return len(self._given.get(normal(path)) or b"")
+        if given := self._given_of(path):
+            return len(given.get(normal(path)) or b"")
         real = self.locate(path)
         return os.stat(real).st_size if real else 0
 
     def read(self, path: str, limit: int | None = None) -> bytes:
         """A regular file's content. Raises Refused where it is missing, no file, or larger than `limit` bytes."""
-        if self._given and self._is_given(path):
-            return self._read_given(self._given, path, limit)
+        if given := self._given_of(path):
+            return self._read_given(given, path, limit)
         real = self.locate(path)
         if real is None:
             raise Refused(f"{shown(path)} does not exist")
@@ -188,18 +189,17 @@ class Tree:
 
     def names(self, path: str) -> list[str]:
         """The names in a folder, sorted. Raises Refused."""
-        if self._given and self._is_given(path) and self._given.is_dir(normal(path)):
-            return self._given.names(normal(path))
-        real = self._folder(path)
-        return sorted(os.listdir(real))
+        if (given := self._given_of(path)) and given.is_dir(normal(path)):
+            return given.names(normal(path))
+        return sorted(os.listdir(self._folder(path)))
 
     def walk(self, folder: str, *, deep: bool = True) -> Iterator[tuple[str, Kind]]:
         """Every entry in `folder` that is no folder, and if `deep` below it, as (path, kind), in lexical order.
 
         No symlink is followed. Raises Refused.
         """
-        if self._given and self._is_given(folder) and self._given.is_dir(normal(folder)):
-            for path in self._given.walk(normal(folder), deep=deep):
+        if (given := self._given_of(folder)) and given.is_dir(normal(folder)):
+            for path in given.walk(normal(folder), deep=deep):
                 yield path, Kind.FILE
             return
         yield from self._walk(self._folder(folder), normal(folder), deep)

@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
 import orjson
 import pytest
 
 from bench.writes import Writes
 from testbed.audit import AuditLog
-
-
-class Growing:
-    """An audit log as far as it was written."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def mark(self) -> int:
-        return self.path.stat().st_size
 
 
 def line(name: str) -> bytes:
@@ -36,11 +25,12 @@ def line(name: str) -> bytes:
 
 @pytest.mark.parametrize("written", [0, 1, 50, -1])
 def test_a_line_that_is_half_written_at_the_beginning_is_read_whole(tmp_path: Path, written: int) -> None:
-    log = Growing(tmp_path / "audit.log")
+    log = AuditLog(tmp_path / "audit.log")
     second = line("second")
     log.path.write_bytes(line("first") + second[:written])
-    writes = Writes(cast(AuditLog, log), "engine")
+    writes, since = Writes(log, "engine"), log.mark()
     with log.path.open("ab") as file:
         file.write(second[written:] + line("third"))
     writes.read()
     assert [name for _, _, name in writes.first] == ["second", "third"]
+    assert [event["objectRef"]["name"] for event in log.events(since)] == ["second", "third"]

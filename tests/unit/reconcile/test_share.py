@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from gitops.reconcile.operate import CROWDED, CROWDED_SECONDS, LARGE, SHARE, share
+from gitops.reconcile.operate import CROWDED, CROWDED_SECONDS, SHARE, share
+from gitops.sync import STEP_TASKS
 
 
 def engine(busy: int) -> Any:
@@ -16,7 +17,7 @@ def engine(busy: int) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("tasks", "alone", "crowded"), [(0, 1, 1), (3, 3, 3), (LARGE, SHARE, SHARE), (LARGE + 1, SHARE, CROWDED)]
+    ("tasks", "alone", "crowded"), [(0, 1, 1), (3, 3, 3), (STEP_TASKS, SHARE, SHARE), (STEP_TASKS + 1, SHARE, CROWDED)]
 )
 def test_a_large_one_leaves_the_others_theirs(tasks: int, alone: int, crowded: int) -> None:
     assert share(engine(busy=1), tasks) == alone
