@@ -2,6 +2,9 @@
 
 with RedisServer() as redis:
     client = Redis.from_url(redis.url)
+
+with redis.database() as url:  # among others that use the same server
+    client = Redis.from_url(url)
 """
 
 from __future__ import annotations
@@ -9,6 +12,9 @@ from __future__ import annotations
 import shutil
 import signal
 import socket
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from testbed.closing import Closing
@@ -39,6 +45,7 @@ class RedisServer(Closing):
         self._group = ProcessGroup("redis")
         self._persist = persist
         self._maxmemory = maxmemory
+        self._free = deque(range(1, DATABASES))
         self.port = 0
         try:
             self._first_start()
@@ -48,12 +55,23 @@ class RedisServer(Closing):
 
     @property
     def url(self) -> str:
-        """Database 0's URL, as Celery and redis-py read it."""
-        return self.url_of(0)
+        """Database 0's URL, as Celery and redis-py read it, for one who has the server alone."""
+        return self._url_of(0)
 
-    def url_of(self, database: int) -> str:
-        """The URL of one of the databases, 0 to 63."""
-        return f"redis://127.0.0.1:{self.port}/{database}"
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """The URL of an emptied database that `database` gives to nobody else before the block ends.
+
+        Raises TestbedError where 63 are in use.
+        """
+        if not self._free:
+            raise TestbedError(f"all of the {DATABASES - 1} databases are in use: end a block before you begin another")
+        number = self._free.popleft()  # the longest unused: who ended without waiting for its processes harms nobody
+        try:
+            self.flush(number)
+            yield self._url_of(number)
+        finally:
+            self._free.append(number)
 
     @property
     def pid(self) -> int:
@@ -104,6 +122,9 @@ class RedisServer(Closing):
     def close(self) -> None:
         """End the server and remove its data."""
         self._group.close()
+
+    def _url_of(self, database: int) -> str:
+        return f"redis://127.0.0.1:{self.port}/{database}"
 
     def _first_start(self) -> None:
         for attempt in range(5):

@@ -12,7 +12,6 @@ A test that stops or breaks a part starts its own: `with ControlPlane() as clust
 
 from __future__ import annotations
 
-import itertools
 import os
 import secrets
 from collections.abc import Iterator
@@ -23,10 +22,9 @@ import pytest
 from testbed import build
 from testbed.controlplane import ControlPlane
 from testbed.gitserver import GitServer
-from testbed.redis import DATABASES, RedisServer
+from testbed.redis import RedisServer
 
 ROOT = Path(__file__).parents[1]
-_databases = itertools.count(1)
 
 
 def _skip_or_fail(error: build.BuildError) -> None:
@@ -64,11 +62,10 @@ def redis_server() -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def redis_url(redis_server: RedisServer) -> str:
+def redis_url(redis_server: RedisServer) -> Iterator[str]:
     """The URL of a database that nobody else uses at this time, emptied."""
-    database = next(_databases) % DATABASES
-    redis_server.flush(database)
-    return redis_server.url_of(database)
+    with redis_server.database() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

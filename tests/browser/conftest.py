@@ -53,7 +53,10 @@ def pages(control_plane: ControlPlane, redis_server: RedisServer, git_server: Gi
     client = ClusterClient(Connection.from_kubeconfig(control_plane.kubeconfig))
     install(client, "argocd", custom_resources())
     env = {"GITOPS_REPO_PROTOCOLS": "https,ssh,http"}
-    with Engine(control_plane.kubeconfig, redis_server.url_of(61), workers=1, flower=True, env=env) as engine:
+    with (
+        redis_server.database() as redis_url,
+        Engine(control_plane.kubeconfig, redis_url, workers=1, flower=True, env=env) as engine,
+    ):
         port, token = free_port(), "the-token-of-the-page"
         own = {"GITOPS_WEB_PORT": str(port), "GITOPS_WEB_TOKEN": token}
         command = [sys.executable, "-m", "gitops.cli", "web"]

@@ -103,9 +103,8 @@ def _unset(given: dict[str, str]) -> dict[str, str]:
 def composed(control_plane: ControlPlane, redis_server: RedisServer) -> Iterator[Composed]:
     """The services of the engine, running."""
     install(ClusterClient(Connection.from_kubeconfig(control_plane.kubeconfig)), "argocd", custom_resources())
-    redis_server.flush(62)
-    with ProcessGroup("compose") as group:
-        services = Composed(group, control_plane.kubeconfig, redis_server.url_of(62))
+    with redis_server.database() as redis_url, ProcessGroup("compose") as group:
+        services = Composed(group, control_plane.kubeconfig, redis_url)
         for name in SERVICES:
             services.start(name)
         yield services

@@ -27,12 +27,13 @@ def up(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[terminal.Up]:
     said = tmp_path_factory.mktemp("up") / "said"
-    named = ["--kubeconfig", str(control_plane.kubeconfig), "--redis", redis_server.url_of(61)]
-    process = terminal.start(said, *named, "--workers", "1", "--namespace", terminal.NAMESPACE)
-    try:
-        terminal.runs(process, said)
-        yield terminal.Up(
-            process, said, ClusterClient(Connection.from_kubeconfig(control_plane.kubeconfig)), git_server
-        )
-    finally:
-        assert terminal.end(process) == 0, said.read_text()
+    with redis_server.database() as redis_url:
+        named = ["--kubeconfig", str(control_plane.kubeconfig), "--redis", redis_url]
+        process = terminal.start(said, *named, "--workers", "1", "--namespace", terminal.NAMESPACE)
+        try:
+            terminal.runs(process, said)
+            yield terminal.Up(
+                process, said, ClusterClient(Connection.from_kubeconfig(control_plane.kubeconfig)), git_server
+            )
+        finally:
+            assert terminal.end(process) == 0, said.read_text()

@@ -15,7 +15,6 @@ import terminal
 import yaml
 
 from testbed.controlplane import ControlPlane
-from testbed.redis import RedisServer
 from testbed.world import eventually
 
 
@@ -67,10 +66,10 @@ def test_it_says_how_to_go_on(up: terminal.Up) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
 def test_all_that_it_started_ends_with_it(
-    control_plane: ControlPlane, redis_server: RedisServer, tmp_path: Path, number: signal.Signals
+    control_plane: ControlPlane, redis_url: str, tmp_path: Path, number: signal.Signals
 ) -> None:
     said = tmp_path / "said"
-    named = ["--kubeconfig", str(control_plane.kubeconfig), "--redis", redis_server.url_of(62)]
+    named = ["--kubeconfig", str(control_plane.kubeconfig), "--redis", redis_url]
     process = terminal.start(said, *named, "--workers", "1", "--namespace", f"ends-{number.name.lower()}")
     try:
         terminal.runs(process, said)
@@ -128,13 +127,13 @@ def test_a_redis_that_does_not_answer_is_said(control_plane: ControlPlane, tmp_p
     assert "secret" not in said.read_text()
 
 
-def test_a_cluster_that_does_not_answer_is_said(redis_server: RedisServer, tmp_path: Path) -> None:
+def test_a_cluster_that_does_not_answer_is_said(redis_url: str, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     nobody = tmp_path / "config"
     nobody.write_text(yaml.safe_dump(kubeconfig(f"https://127.0.0.1:{port}")))
     said = tmp_path / "said"
-    process = terminal.start(said, "--kubeconfig", str(nobody), "--redis", redis_server.url_of(63))
+    process = terminal.start(said, "--kubeconfig", str(nobody), "--redis", redis_url)
     assert process.wait(60) == 1
     assert said.read_text().splitlines()[-1].startswith("gitops: ")
     assert str(port) in said.read_text()

@@ -41,7 +41,10 @@ def world(
         "GITOPS_GIT_CONFIG_FILE": str(config),
         "GITOPS_ORPHANS_INTERVAL": "1",
     }
-    with Engine(control_plane.kubeconfig, redis_server.url_of(60), workers=2, env=env) as engine:
+    with (
+        redis_server.database() as redis_url,
+        Engine(control_plane.kubeconfig, redis_url, workers=2, env=env) as engine,
+    ):
         yield World(prepared, engine, git_server, control_plane, redis_server)
 
 

@@ -130,12 +130,14 @@ def apart(world: World) -> Iterator[ControlPlane]:
 POLLING = {"GITOPS_REPO_PROTOCOLS": "https,ssh,http", "GITOPS_POLL_INTERVAL": "2"}
 
 
-def test_a_commit_arrives_by_the_interval_alone(world: World, apart: ControlPlane, small: dict[str, str]) -> None:
+def test_a_commit_arrives_by_the_interval_alone(
+    world: World, apart: ControlPlane, redis_url: str, small: dict[str, str]
+) -> None:
     client = ClusterClient(Connection.from_kubeconfig(apart.kubeconfig))
     install(client, "argocd", custom_resources())
     repo = world.repo({"app/settings.yaml": small["app/settings.yaml"], "teams/a.yaml": "name: polled-a\n"})
     git = {"repoURL": repo.http_url, "revision": "HEAD", "files": [{"path": "teams/*.yaml"}]}
-    with Engine(apart.kubeconfig, world.redis.url_of(61), workers=1, env=POLLING) as engine:
+    with Engine(apart.kubeconfig, redis_url, workers=1, env=POLLING) as engine:
         there = World(client, engine, world.git, apart, world.redis)
         # The Applications read another repository, so that nobody but the ApplicationSet looks at this one.
         application_set(there, "polled", [{"git": git}], world.repo(small).http_url, path="elsewhere")
@@ -147,7 +149,7 @@ def test_a_commit_arrives_by_the_interval_alone(world: World, apart: ControlPlan
 
 
 def test_a_cluster_without_the_kind_is_served_all_the_same(
-    world: World, apart: ControlPlane, small: dict[str, str]
+    world: World, apart: ControlPlane, redis_url: str, small: dict[str, str]
 ) -> None:
     client = ClusterClient(Connection.from_kubeconfig(apart.kubeconfig))
     kept = [crd for crd in custom_resources() if crd["spec"]["names"]["kind"] != "ApplicationSet"]  # type: ignore[index]
@@ -157,7 +159,7 @@ def test_a_cluster_without_the_kind_is_served_all_the_same(
     eventually(lambda: served(client, "Application") and served(client, "AppProject"), "the kinds")
     assert not served(client, "ApplicationSet")
     repo = world.repo({"app/settings.yaml": small["app/settings.yaml"]})
-    with Engine(apart.kubeconfig, world.redis.url_of(62), workers=1, env=POLLING) as engine:
+    with Engine(apart.kubeconfig, redis_url, workers=1, env=POLLING) as engine:
         there = World(client, engine, world.git, apart, world.redis)
         there.application("alone", repo.http_url)
         there.becomes("alone")

@@ -42,9 +42,8 @@ class Pool:
 
 @pytest.fixture(scope="module")
 def pool(redis_server: Any) -> Iterator[Pool]:
-    url, port = redis_server.url_of(59), free_port()
-    redis_server.flush(59)
-    with ProcessGroup("doomed") as group:
+    port = free_port()
+    with redis_server.database() as url, ProcessGroup("doomed") as group:
         env = {
             "GITOPS_REDIS_URL": url,
             "GITOPS_SEAL_KEY": "of the test",

@@ -1,15 +1,21 @@
 """The Valkey server of the testbed, and what tests can do to it."""
 
+from contextlib import ExitStack
+
 import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError, TimeoutError
 
-from testbed.redis import RedisServer
+from testbed.processes import TestbedError
+from testbed.redis import DATABASES, RedisServer
 
 
 def test_a_test_starts_with_an_empty_database(redis_server: RedisServer, redis_url: str) -> None:
-    another = next(url for url in map(redis_server.url_of, (0, 1)) if url != redis_url)
-    with Redis.from_url(redis_url) as client, Redis.from_url(another) as other:
+    with (
+        redis_server.database() as another,
+        Redis.from_url(redis_url) as client,
+        Redis.from_url(another) as other,
+    ):
         assert client.dbsize() == 0
         client.set("mine", 1)
         assert other.get("mine") is None
@@ -49,11 +55,38 @@ def test_a_paused_server_does_not_answer_until_it_goes_on() -> None:
 
 
 def test_flushing() -> None:
-    with RedisServer() as server, Redis.from_url(server.url_of(1)) as one, Redis.from_url(server.url_of(2)) as two:
+    with (
+        RedisServer() as server,
+        server.database() as url,
+        Redis.from_url(server.url) as one,
+        Redis.from_url(url) as two,
+    ):
         one.set("key", 1)
         two.set("key", 2)
-        server.flush(1)
+        server.flush(0)
         assert one.dbsize() == 0
         assert two.dbsize() == 1
         server.flushall()
         assert two.dbsize() == 0
+
+
+def test_a_database_is_given_to_one_at_a_time_and_empty_however_often() -> None:
+    with RedisServer() as server, server.database() as kept, Redis.from_url(kept) as client:
+        client.set("key", "of an engine that runs on")
+        given = set()
+        for _ in range(2 * DATABASES):
+            with server.database() as url, Redis.from_url(url) as other:
+                given.add(url)
+                assert other.dbsize() == 0
+                other.set("key", "left behind")
+        assert client.get("key") == b"of an engine that runs on"
+        assert len(given) == DATABASES - 2
+        assert not given & {kept, server.url}
+
+
+def test_more_than_there_are_is_said() -> None:
+    with RedisServer() as server, ExitStack() as stack:
+        for _ in range(DATABASES - 1):
+            stack.enter_context(server.database())
+        with pytest.raises(TestbedError, match="all of the 63 databases are in use"), server.database():
+            pass
