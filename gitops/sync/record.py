@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -65,6 +65,20 @@ class TaskResult:
     def of(cls, code: str, message: str, **further: Any) -> TaskResult:
         """A fresh result with the hookPhase that its code begins with."""
         return cls(code, message, _FIRST_PHASE[code], **further)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready dict without the fields that have their default."""
+        given = {name: value for name, default in _DEFAULTS if (value := getattr(self, name)) != default}
+        return {"code": self.code, **given}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """The inverse of to_json."""
+        return cls(**{**data, "images": tuple(data["images"])}) if "images" in data else cls(**data)
+
+
+#: Field by field, for an operation has thousands of results and rests after each step: `asdict` copies all it finds.
+_DEFAULTS = tuple((field.name, field.default) for field in fields(TaskResult) if field.default is not MISSING)
 
 
 @dataclass(slots=True)
@@ -207,7 +221,7 @@ class OperationRecord:
         data = {name: getattr(self, name) for name in self.__dataclass_fields__}
         data["operation"] = self.operation.to_api()
         data["plan"] = self.plan.to_json() if self.plan else None
-        data["results"] = {task: asdict(result) for task, result in self.results.items()}
+        data["results"] = {task: result.to_json() for task, result in self.results.items()}
         return orjson.dumps(data)
 
     @classmethod
@@ -216,10 +230,7 @@ class OperationRecord:
         read: dict[str, Any] = orjson.loads(data)
         read["operation"] = Operation.model_validate(read["operation"])
         read["plan"] = Plan.from_json(read["plan"]) if read["plan"] else None
-        read["results"] = {
-            task: TaskResult(**{**result, "images": tuple(result["images"])})
-            for task, result in read["results"].items()
-        }
+        read["results"] = {task: TaskResult.from_json(result) for task, result in read["results"].items()}
         read["revisions"], read["sources"] = tuple(read["revisions"]), tuple(read["sources"])
         return cls(**read)
 
