@@ -16,7 +16,7 @@ from bench.fleet import SMALL, Fleet, application
 from bench.stage import CONTROL, Stage, until
 
 #: Small applications that are timed in each half.
-EACH = 40
+EACH = 120
 NAME = "large"
 
 

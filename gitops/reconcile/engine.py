@@ -26,6 +26,7 @@ from gitops.reconcile.clusters import ClusterRegistry, registry
 from gitops.reconcile.control import Control, ControlConfig
 from gitops.reconcile.notices import Notices
 from gitops.reconcile.refs import RefsReader
+from gitops.reconcile.share import Shares
 from gitops.reconcile.sources import Desires, Target
 from gitops.settings import Settings
 from gitops.source import Renderer
@@ -59,13 +60,12 @@ class Engine:
     store_result: StoreResult
     notices: Notices
     answers: Answers
+    shares: Shares
     name: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
     #: How the operation that this step moved stands now: its phase and why. A step begins with none.
     outcome: str = ""
     #: Whether the comparison is to follow the fetch that this step was.
     follow: bool = False
-    #: Until when others count as at work too, by time.monotonic().
-    crowded_until: float = 0.0
     #: The headers that carry this step's trace to what follows it.
     cause: dict[str, str] = field(default_factory=dict)
 
@@ -103,6 +103,7 @@ class Engine:
                 lambda: control.get().notifications, state.notices, project=lambda app: control.get().project_of(app)
             ),
             answers=answers,
+            shares=Shares(state.workers.busy),
             name=name,
         )
 
@@ -113,25 +114,29 @@ class Engine:
 
         What it finds new in a repository is told to others at the end of the caller's `refs.telling()`.
         """
-        self.control.told(entry.config)
+        self._begins(entry)
         fetching.fetch(self, entry)
 
     def compare(self, entry: Entry) -> None:
         """Compare with the cluster, write the status, start what the policy asks for."""
-        self.control.told(entry.config)
+        self._begins(entry)
         comparing.compare(self, entry)
 
     def operate(self, entry: Entry) -> None:
         """Move the operation on by one step."""
-        self.control.told(entry.config)
+        self._begins(entry)
         with self.refs.telling():
             operating.operate(self, entry)
 
     def generate(self, entry: Entry) -> None:
         """Make an ApplicationSet's Applications as it says."""
-        self.control.told(entry.config)
+        self._begins(entry)
         with self.refs.telling():
             generating.reconcile(self, entry.app, entry.lock)
+
+    def _begins(self, entry: Entry) -> None:
+        self.control.told(entry.config)
+        self.shares.seen(entry.app)
 
     # --- what people ask for ---
 

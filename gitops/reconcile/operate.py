@@ -29,7 +29,7 @@ from gitops.reconcile.starting import SAFETY_SECONDS, begin, resume
 from gitops.state.live import Note, Snapshot
 from gitops.state.locks import Lock
 from gitops.state.queue import APPLY, DIFF, FETCH, Rank
-from gitops.sync import ERROR, STEP_TASKS, Again, Context, Done, OperationRecord, Outcome, Parked, advance
+from gitops.sync import ERROR, Again, Context, Done, OperationRecord, Outcome, Parked, advance
 
 if TYPE_CHECKING:
     from gitops.reconcile.engine import Engine
@@ -39,10 +39,6 @@ logger = logging.getLogger("gitops.apply")
 
 #: One task call goes on with steps that can be made at once for this many seconds, then lets others have the worker.
 TURN_SECONDS = 2.0
-#: Requests in flight that one application may have of the limit that all share: a large one leaves some to the others.
-SHARE = 12
-#: And one that takes more than a step, where others were at work within the last seconds.
-CROWDED, CROWDED_SECONDS = 2, 10.0
 #: Seconds after which the clock wakes an operation whose step failed.
 AGAIN_SECONDS = 5.0
 #: A batch slower than this, in seconds for each request, asks for fewer requests in flight.
@@ -224,7 +220,7 @@ def _step(engine: Engine, run: Run) -> Outcome:
     """One step, under the cluster's in-flight limit that all workers share."""
     checks = run.config.health_checks
     tasks = len(run.record.plan.tasks) if run.record.plan else 1
-    with engine.state.inflight.batch(run.server, share(engine, tasks)) as batch:
+    with engine.state.inflight.batch(run.server, engine.shares.of(run.server, tasks)) as batch:
         context = Context(
             client=run.client,
             check_lock=lambda: engine.state.locks.check(run.lock),
@@ -237,23 +233,15 @@ def _step(engine: Engine, run: Run) -> Outcome:
             parallel=batch.slots,
             wave_delay=engine.settings.wave_delay,
         )
-        begun, busy = time.monotonic(), engine.answers.busy(run.server)
+        begun, busy, before = time.monotonic(), engine.answers.busy(run.server), run.client.writes
         with logs.step(logger, "step"), trace.span("step"):
             outcome = advance(run.record, run.artifact, context)
-        written = len(run.client.written) or 1
         batch.throttled = engine.answers.busy(run.server) > busy
-        batch.slow = (time.monotonic() - begun) * batch.slots / written > SLOW_SECONDS
+        if writes := run.client.writes - before:
+            seconds = (time.monotonic() - begun) * batch.slots / writes
+            batch.slow = seconds > SLOW_SECONDS
+            engine.shares.took(run.server, tasks, batch.slots, seconds)
     return outcome
-
-
-def share(engine: Engine, tasks: int) -> int:
-    """How many requests in flight a step of an operation on so many objects asks for."""
-    if tasks <= STEP_TASKS:
-        return min(max(tasks, 1), SHARE)
-    now = time.monotonic()
-    if engine.state.workers.busy() > 1:
-        engine.crowded_until = now + CROWDED_SECONDS
-    return CROWDED if now < engine.crowded_until else SHARE
 
 
 def _respect(run: Run) -> Any:

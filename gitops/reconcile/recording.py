@@ -20,6 +20,8 @@ class RecordingClient:
         self.deleted: set[ObjectKey] = set()
         #: Those of `written` that came of an apply.
         self.applied: set[ObjectKey] = set()
+        #: Requests that write, dry runs among them.
+        self.writes = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
@@ -32,20 +34,24 @@ class RecordingClient:
 
     def apply(self, manifest: Manifest, **options: Any) -> Object:
         # The whole object comes back for the price of its metadata, and is what the comparison afterwards goes by.
+        self.writes += 1
         if not options.get("dry_run"):
             options["metadata_only"] = False
             self.applied.add(manifest.key)
         return self._keep(self._client.apply(manifest, **options), options)
 
     def create(self, manifest: Manifest, **options: Any) -> Object:
+        self.writes += 1
         self.applied.discard(manifest.key)
         return self._keep(self._client.create(manifest, **options), options)
 
     def replace(self, manifest: Manifest, **options: Any) -> Object:
+        self.writes += 1
         self.applied.discard(manifest.key)
         return self._keep(self._client.replace(manifest, **options), options)
 
     def delete(self, key: ObjectKey, **options: Any) -> bool:
+        self.writes += 1
         gone = self._client.delete(key, **options)
         if not options.get("dry_run"):
             self.written.pop(key, None)
