@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from gitops.errors import GitOpsError, InvalidSpecError, LockLost, ProjectDenied, SyncError
@@ -70,8 +70,8 @@ def _advance(record: OperationRecord, desired: Mapping[ObjectKey, Manifest], con
     plan = record.plan
     if plan is None:
         raise SyncError("the operation has no plan yet; make one with gitops.sync.plan and set record.plan")
-    if not record.validated and (refused := _validate(record, plan, desired, context)) is not None:
-        return refused
+    if not record.validated and (first := _validate(record, plan, desired, context)) is not None:
+        return first
     if context.now() < record.hold_until:
         return Parked(record.message, until=record.hold_until)
     return _next_group(record, plan, desired, context)
@@ -82,7 +82,7 @@ def _advance(record: OperationRecord, desired: Mapping[ObjectKey, Manifest], con
 
 def _validate(  # noqa: PLR0911 - one outcome each
     record: OperationRecord, plan: Plan, desired: Mapping[ObjectKey, Manifest], context: Context
-) -> Done | None:
+) -> Done | Again | None:
     if plan.refusal:
         return Done(FAILED, plan.refusal)
     denied = [task for task in plan.tasks if task.denied]
@@ -93,14 +93,16 @@ def _validate(  # noqa: PLR0911 - one outcome each
     if (
         plan.namespace is not None
         and not plan.dry_run
+        and not record.tried
         and (refused := _make_namespace(record, plan.namespace, context))
     ):
         return refused
     if plan.needs_dry_run:
-        good, unknown = trial.try_all(record, plan, desired, context)
-        if unknown:
-            return Done(FAILED, _not_valid(unknown))
-        if not good:
+        if trial.try_next(record, plan, desired, context, STEP_TASKS):
+            return Again()
+        if record.unknown:
+            return Done(FAILED, _not_valid(record.unknown))
+        if any(result.failed for result in record.results.values()):
             return Done(FAILED, "one or more objects failed to apply (dry run)")
         if plan.dry_run:
             return Done(SUCCEEDED, "successfully synced (dry run)")
@@ -127,7 +129,7 @@ def _make_namespace(record: OperationRecord, step: NamespaceStep, context: Conte
     return None
 
 
-def _not_valid(reasons: list[str]) -> str:
+def _not_valid(reasons: Sequence[str]) -> str:
     return f"one or more synchronization tasks are not valid: {'; '.join(dict.fromkeys(reasons))}"
 
 

@@ -106,6 +106,9 @@ class OperationRecord:
     plan: Plan | None = None
     #: Everything was tried and found good, and the namespace is there.
     validated: bool = False
+    #: How many of the plan's tasks were tried so far, and what was said of kinds that the cluster does not know.
+    tried: int = 0
+    unknown: tuple[str, ...] = ()
     results: dict[str, TaskResult] = field(default_factory=dict)
     #: Unix seconds until which the next wave is held back.
     hold_until: float = 0.0
@@ -214,6 +217,7 @@ class OperationRecord:
         self.retry_count += 1
         self.retry_at, self.finished_at = None, ""
         self.plan, self.validated, self.failing, self.kinds_since, self.hold_until = None, False, "", None, 0.0
+        self.tried, self.unknown = 0, ()
         self.results.clear()
 
     def to_json(self) -> bytes:
@@ -231,7 +235,8 @@ class OperationRecord:
         read["operation"] = Operation.model_validate(read["operation"])
         read["plan"] = Plan.from_json(read["plan"]) if read["plan"] else None
         read["results"] = {task: TaskResult.from_json(result) for task, result in read["results"].items()}
-        read["revisions"], read["sources"] = tuple(read["revisions"]), tuple(read["sources"])
+        for name in ("revisions", "sources", "unknown"):
+            read[name] = tuple(read.get(name) or ())
         return cls(**read)
 
     def to_status(self) -> dict[str, Any]:

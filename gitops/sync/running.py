@@ -17,10 +17,13 @@ from gitops.sync.task import Task
 
 R = TypeVar("R")
 
+#: Objects read at a time; reads are cheap for the server, so they need no share of its limit.
+READERS = 6
 
-def for_all(fn: Callable[[Task], R], tasks: Sequence[Task], context: Context) -> list[R]:
-    """`fn` of each task, in parallel; the first error is raised when all have ended."""
-    outcomes = run_parallel(fn, tasks, context.parallel)
+
+def for_all(fn: Callable[[Task], R], tasks: Sequence[Task], context: Context, *, at_least: int = 1) -> list[R]:
+    """`fn` of each task, in parallel, `at_least` so many; the first error is raised when all have ended."""
+    outcomes = run_parallel(fn, tasks, max(context.parallel, at_least))
     for outcome in outcomes:
         if outcome.error is not None:
             raise outcome.error
@@ -39,7 +42,9 @@ def refresh(record: OperationRecord, plan: Plan, context: Context) -> str:
     """
     tasks = awaited(record, plan)
     missing = ""
-    live = for_all(lambda task: context.client.get(task.key, version=task.version), tasks, context)
+    live = for_all(
+        lambda task: context.client.get(task.key, version=task.version), tasks, context, at_least=READERS
+    )
     for task, obj in zip(tasks, live, strict=True):
         result = record.results[task.id]
         if obj is None:
@@ -88,7 +93,7 @@ def going(record: OperationRecord, plan: Plan, context: Context) -> list[Task]:
     tasks = [
         t for t in plan.tasks if t.prune and (r := record.result(t)) is not None and r.code == PRUNED and r.lingers
     ]
-    still = for_all(lambda task: lingers(task, record.results[task.id], context), tasks, context)
+    still = for_all(lambda task: lingers(task, record.results[task.id], context), tasks, context, at_least=READERS)
     for task, there in zip(tasks, still, strict=True):
         record.results[task.id].lingers = there
     return [task for task, there in zip(tasks, still, strict=True) if there]

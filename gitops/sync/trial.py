@@ -17,19 +17,18 @@ from gitops.sync.record import SYNCED, OperationRecord, TaskResult
 from gitops.sync.task import Task
 
 
-def try_all(
-    record: OperationRecord, plan: Plan, desired: Mapping[ObjectKey, Manifest], context: Context
-) -> tuple[bool, list[str]]:
-    """Dry-run every task. Writes failures (in a dry-run operation: all results) on the record.
-
-    Returns whether all went well, and the messages of kinds that the cluster does not know.
+def try_next(
+    record: OperationRecord, plan: Plan, desired: Mapping[ObjectKey, Manifest], context: Context, count: int
+) -> bool:
+    """Dry-run the next `count` tasks of the plan. Writes failures (in a dry-run operation: all results), and the
+    messages of kinds that the cluster does not know, on the record. Returns whether there are more.
 
     Argo CD's trial is client-side and sees what a schema sees. Ours asks the server, so what depends on an earlier
     wave (a namespace, a service account, an immutable field of a hook that is deleted first) says nothing and is passed
     over: only an object that is invalid in itself, or a kind that nothing brings, stops the operation.
     """
-    good, unknown = True, list[str]()
-    tasks = [task for task in plan.tasks if not task.prune and not task.unchanged]
+    part = plan.tasks[record.tried : record.tried + count]
+    tasks = [task for task in part if not task.prune and not task.unchanged]
     for ran in run_parallel(lambda task: _try(task, plan, desired, context), tasks, context.parallel):
         task, error = ran.item, ran.error
         if error is None or _is_passed_over(task, error, plan):
@@ -39,12 +38,12 @@ def try_all(
                 record.results[task.id] = result
             continue
         if isinstance(error, UnknownKind):
-            unknown.append(str(error))
-        good = False
+            record.unknown += (str(error),)
         record.results[task.id] = refused(task, error)
     if plan.dry_run:
-        prune_all([task for task in plan.tasks if task.prune], record, plan, context)
-    return good, unknown
+        prune_all([task for task in part if task.prune], record, plan, context)
+    record.tried += len(part)
+    return record.tried < len(plan.tasks)
 
 
 def _try(task: Task, plan: Plan, desired: Mapping[ObjectKey, Manifest], context: Context) -> None:
