@@ -19,7 +19,9 @@ from gitops.reconcile import compare as comparing
 from gitops.reconcile import status as statuses
 from gitops.reconcile.control import ControlConfig
 from gitops.reconcile.look import READERS
+from gitops.reconcile.recording import RecordingClient
 from gitops.reconcile.refs import Waiting
+from gitops.reconcile.share import in_flight
 from gitops.state.locks import Lock
 from gitops.state.queue import APPLY, Rank
 from gitops.sync import SUCCEEDED, Again, Context, Deletion, Done, Outcome, Parked, advance_deletion
@@ -126,18 +128,21 @@ def _say(engine: Engine, app: Application, why: str) -> None:
 
 def _step(engine: Engine, app: Application, client: ClusterClient, config: ControlConfig, lock: Lock) -> Outcome:
     artifact = _artifact(engine, app)
+    recorded = RecordingClient(client)
     context = Context(
-        client=client,
+        client=recorded,
         check_lock=lambda: engine.state.locks.check(lock),
         health=lambda obj: assess(obj, overrides=config.health_checks),
         deletion_approved=app.annotations.get(DELETION_APPROVED, ""),
         wave_delay=engine.settings.wave_delay,
     )
+    server = engine.server_of(app)
     deletion = Deletion(
         app,
         artifact.objects if artifact else (),
         _live(engine, app, client, config, artifact),
         lambda finalizer: _drop(engine, app, [finalizer]),
+        lambda count: in_flight(engine, server, recorded, count),
     )
     return advance_deletion(deletion, context)
 

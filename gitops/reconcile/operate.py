@@ -25,6 +25,7 @@ from gitops.reconcile.look import note_of
 from gitops.reconcile.planning import make_plan
 from gitops.reconcile.recording import RecordingClient
 from gitops.reconcile.refs import Waiting
+from gitops.reconcile.share import in_flight
 from gitops.reconcile.starting import SAFETY_SECONDS, begin, resume
 from gitops.state.live import Note, Snapshot
 from gitops.state.locks import Lock
@@ -41,8 +42,6 @@ logger = logging.getLogger("gitops.apply")
 TURN_SECONDS = 2.0
 #: Seconds after which the clock wakes an operation whose step failed.
 AGAIN_SECONDS = 5.0
-#: A batch slower than this, in seconds for each request, asks for fewer requests in flight.
-SLOW_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -220,7 +219,7 @@ def _step(engine: Engine, run: Run) -> Outcome:
     """One step, under the cluster's in-flight limit that all workers share."""
     checks = run.config.health_checks
     tasks = len(run.record.plan.tasks) if run.record.plan else 1
-    with engine.state.inflight.batch(run.server, engine.shares.of(run.server, tasks)) as batch:
+    with in_flight(engine, run.server, run.client, tasks) as slots:
         context = Context(
             client=run.client,
             check_lock=lambda: engine.state.locks.check(run.lock),
@@ -230,18 +229,11 @@ def _step(engine: Engine, run: Run) -> Outcome:
             owns=lambda live: _owner(engine, run, live),
             deletion_approved=run.app.annotations.get(DELETION_APPROVED, ""),
             terminate=operation_state(run.app).get("phase") == "Terminating",
-            parallel=batch.slots,
+            parallel=slots,
             wave_delay=engine.settings.wave_delay,
         )
-        begun, busy, before = time.monotonic(), engine.answers.busy(run.server), run.client.writes
         with logs.step(logger, "step"), trace.span("step"):
-            outcome = advance(run.record, run.artifact, context)
-        batch.throttled = engine.answers.busy(run.server) > busy
-        if writes := run.client.writes - before:
-            seconds = (time.monotonic() - begun) * batch.slots / writes
-            batch.slow = seconds > SLOW_SECONDS
-            engine.shares.took(run.server, tasks, batch.slots, seconds)
-    return outcome
+            return advance(run.record, run.artifact, context)
 
 
 def _respect(run: Run) -> Any:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from gitops.reconcile.recording import RecordingClient
 from gitops.sync import STEP_TASKS
+
+if TYPE_CHECKING:
+    from gitops.reconcile.engine import Engine
 
 #: Requests in flight that one operation may have of the limit that all share.
 SHARE = 12
@@ -15,6 +21,8 @@ SHARE = 12
 CROWDED_SECONDS = 10.0
 #: Requests that take this many times what they take one by one stand in a queue, and so do all others'.
 SLOWER = 1.25
+#: Seconds for each request above which a step asks for fewer requests in flight for all.
+SLOW_SECONDS = 1.0
 #: Steps until one more in flight is tried again, at the most.
 LONGEST_PAUSE = 16
 
@@ -79,3 +87,19 @@ class Shares:
 
     def _pace(self, server: str) -> Pace:
         return self._paces.setdefault(server, Pace())
+
+
+@contextmanager
+def in_flight(engine: Engine, server: str, client: RecordingClient, tasks: int) -> Iterator[int]:
+    """Hold requests in flight for a step of an operation on so many objects, which writes by `client`. Gives how many.
+
+    How the cluster bore them decides how many there may be next, of this operation's and of all.
+    """
+    with engine.state.inflight.batch(server, engine.shares.of(server, tasks)) as batch:
+        begun, busy, before = time.monotonic(), engine.answers.busy(server), client.writes
+        yield batch.slots
+        batch.throttled = engine.answers.busy(server) > busy
+        if writes := client.writes - before:
+            seconds = (time.monotonic() - begun) * batch.slots / writes
+            batch.slow = seconds > SLOW_SECONDS
+            engine.shares.took(server, tasks, batch.slots, seconds)

@@ -8,10 +8,11 @@ needs no record but the Application's own finalizers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 
 from gitops.cluster import ApiError, UnknownKind
-from gitops.errors import DeletionError
+from gitops.errors import DeletionError, GitOpsError, LockLost
 from gitops.model.application import Application
 from gitops.model.names import (
     FINALIZER_BACKGROUND,
@@ -25,7 +26,7 @@ from gitops.model.names import (
 from gitops.model.objects import Manifest, Object, ObjectKey, annotations_of, gvk_of, key_of
 from gitops.model.tracking import is_crd
 from gitops.sync import hooked, messages
-from gitops.sync.advance import BACKSTOP, SOON
+from gitops.sync.advance import BACKSTOP, SOON, STEP_TASKS
 from gitops.sync.hooks import DeletePolicy, Phase, delete_policies, hook_phases, wave
 from gitops.sync.options import Propagation, SyncOptions
 from gitops.sync.plan import Plan
@@ -50,6 +51,8 @@ class Deletion:
     live: Sequence[Object]
     #: Takes a finalizer off the Application's CR.
     drop_finalizer: Callable[[str], None]
+    #: Held while some of so many objects are deleted; gives how many requests may be in flight meanwhile.
+    turn: Callable[[int], AbstractContextManager[int]] = lambda _: nullcontext(8)
 
 
 def finalizers_wanted(manifests: Iterable[Manifest]) -> list[str]:
@@ -217,8 +220,6 @@ def _delete_objects(deletion: Deletion, context: Context) -> Outcome | None:
     going = {key_of(obj) for obj in doomed if (obj.get("metadata") or {}).get("deletionTimestamp")}
 
     def delete(task: Task) -> None:
-        if task.key in going:
-            return
         context.check_lock()
         try:
             context.client.delete(task.key, version=task.version, uid=task.uid, propagation=propagation)
@@ -228,9 +229,24 @@ def _delete_objects(deletion: Deletion, context: Context) -> Outcome | None:
             if not error.conflict and not error.not_found:
                 raise DeletionError(f"cannot delete {task.key}: {error.message}") from None
 
-    for_all(delete, wave_tasks, context)
+    _in_turns(delete, [task for task in wave_tasks if task.key not in going], deletion, context)
     until = context.now() + _patience(app, context)
     return Parked(messages.waiting(wave_tasks, messages.DELETION), tuple(t.key for t in wave_tasks), until)
+
+
+def _in_turns(delete: Callable[[Task], None], tasks: Sequence[Task], deletion: Deletion, context: Context) -> None:
+    """Delete all, STEP_TASKS at a time, so that others have their share; the first error is raised at the end."""
+    refused: GitOpsError | None = None
+    for start in range(0, len(tasks), STEP_TASKS):
+        with deletion.turn(len(tasks)) as parallel:
+            try:
+                for_all(delete, tasks[start : start + STEP_TASKS], replace(context, parallel=parallel))
+            except LockLost:
+                raise
+            except GitOpsError as error:
+                refused = refused or error
+    if refused is not None:
+        raise refused
 
 
 def _patience(app: Application, context: Context) -> float:

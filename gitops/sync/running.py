@@ -42,9 +42,7 @@ def refresh(record: OperationRecord, plan: Plan, context: Context) -> str:
     """
     tasks = awaited(record, plan)
     missing = ""
-    live = for_all(
-        lambda task: context.client.get(task.key, version=task.version), tasks, context, at_least=READERS
-    )
+    live = for_all(lambda task: context.client.get(task.key, version=task.version), tasks, context, at_least=READERS)
     for task, obj in zip(tasks, live, strict=True):
         result = record.results[task.id]
         if obj is None:
