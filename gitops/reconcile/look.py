@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from gitops.cluster import ApiError, ClusterClient, UnknownKind, run_parallel
@@ -27,6 +27,7 @@ from gitops.model.health import Health
 from gitops.model.names import IGNORE_HEALTHCHECK, SYNC_WAVE
 from gitops.model.objects import Manifest, Object, ObjectKey, annotations_of
 from gitops.model.tracking import is_self_referenced, owner, shared_resource_warning
+from gitops.reconcile.absent import absent
 from gitops.reconcile.control import ControlConfig
 from gitops.reconcile.status import Resource
 from gitops.state.live import Note, Snapshot
@@ -184,6 +185,11 @@ class Looker:
             if item.key in self.fresh:
                 self._read(item, snapshot)
         asked = [item for item in todo if item.key not in self.fresh]
+        gone = absent(self.client, _unseen(asked, snapshot))
+        for item in asked:
+            if item.key in gone:
+                self._found(item, None)
+        asked = [item for item in asked if item.key not in gone]
         for outcome in run_parallel(lambda item: self._read(item, snapshot), asked, min(READERS, len(asked) // EACH)):
             if outcome.error:
                 raise outcome.error
@@ -214,8 +220,10 @@ class Looker:
     # --- reading ---
 
     def _read(self, item: Item, snapshot: Snapshot) -> None:
-        item.read = True
-        item.live = self._get(item, snapshot.observed.get(item.key, 0))
+        self._found(item, self._get(item, snapshot.observed.get(item.key, 0)))
+
+    def _found(self, item: Item, live: Object | None) -> None:
+        item.read, item.live = True, live
         if item.manifest is None:
             self._extra(item)
         else:
@@ -298,6 +306,13 @@ class Looker:
     def _shared(self, item: Item, view: View) -> None:
         if item.manifest is not None and item.note is not None and (other := item.note.shared):
             view.conditions.append(("SharedResourceWarning", shared_resource_warning(item.key, self.instance, other)))
+
+
+def _unseen(items: Iterable[Item], snapshot: Snapshot) -> Iterator[tuple[ObjectKey, str]]:
+    """The objects that Git names and nobody has seen."""
+    for item in items:
+        if item.manifest is not None and snapshot.observed.get(item.key, 0) <= 0:
+            yield item.key, item.manifest.version
 
 
 def note_of(
