@@ -8,6 +8,8 @@
     python -m bench index           the live index: bytes for each object, in beat and in Redis
     python -m bench soak            a day's tasks through one worker process: whether it grows
     python -m bench fairness        small applications beside one of 5,000 objects
+    python -m bench large           one application of 5,000 objects, and the bare client
+    python -m bench floor           what the requests of a first sync cost where nobody thinks
 
     fleet.py      what is in Git, and the Applications of it
     raw.py        the yardstick: a bare client that applies the same objects

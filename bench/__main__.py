@@ -1,5 +1,5 @@
 """python -m bench [SCENARIO...] | health [ARGS] | render [ARGS] | beat [APPLICATIONS] | index [OBJECTS] | soak [TASKS]
-                    | fairness [OBJECTS] | floor
+                    | fairness [OBJECTS] | large [OBJECTS] | floor
 
 Without a name every scenario of the engine is measured. APPS is the number of applications.
 """
@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 
 #: Benchmarks of one part, with a module and a table of their own.
-ALONE = ("health", "beat", "index", "soak", "fairness", "floor")
+ALONE = ("health", "beat", "index", "soak", "fairness", "large", "floor")
 
 
 def main() -> int:

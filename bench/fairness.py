@@ -9,23 +9,13 @@ from __future__ import annotations
 import sys
 import time
 
-import orjson
-
+from bench import large
 from bench.figures import latencies
-from bench.fleet import SMALL, Fleet, application
+from bench.fleet import SMALL, Fleet
 from bench.stage import CONTROL, Stage, until
 
 #: Small applications that are timed in each half.
 EACH = 120
-NAME = "large"
-
-
-def manifests(count: int) -> str:
-    """The large application's file."""
-    return "---\n".join(
-        f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: part-{number:05}}}\ndata: {{number: '{number}'}}\n"
-        for number in range(count)
-    )
 
 
 def timed(stage: Stage, names: list[str]) -> list[float]:
@@ -49,26 +39,18 @@ def timed(stage: Stage, names: list[str]) -> list[float]:
 
 def main(arguments: list[str]) -> int:
     """Measure and print both halves."""
-    count = int(arguments[0]) if arguments else 5_000
+    count = int(arguments[0]) if arguments else large.OBJECTS
     fleet = Fleet(2 * EACH, SMALL)
     with Stage(fleet, lambda _: None) as stage:
-        stage.repo.publish({"large/all.yaml": manifests(count)}, "a large application")
+        stage.repo.publish({f"{large.NAME}/all.yaml": large.manifests(count)}, "a large application")
         stage.plane.raw.apply(fleet.namespace_requests())
         stage.start_engine(workers=1, GITOPS_CONCURRENCY="2")
         timed(stage, fleet.names[:2])  # each process reads the configuration, and the mirror is made
         alone = timed(stage, fleet.names[2:EACH])
-        body = application(NAME, NAME, stage.repo.http_url, CONTROL)
-        body["spec"]["source"]["path"] = "large"
-        path = f"/apis/argoproj.io/v1alpha1/namespaces/{CONTROL}/applications/{NAME}"
-        stage.plane.raw.apply([(path, orjson.dumps(body))], threads=1)
-
-        def parts() -> int:
-            answer = stage.cluster.api.request("GET", f"/api/v1/namespaces/{NAME}/configmaps?limit=1")
-            return len(answer["items"]) + int(answer["metadata"].get("remainingItemCount") or 0)
-
-        until(lambda: parts() > 1, "the large application's first objects")
+        large.create(stage)
+        until(lambda: large.parts(stage) > 1, "the large application's first objects")
         beside = timed(stage, fleet.names[EACH:])
-        left = count - parts()
+        left = count - large.parts(stage)
     first, second = latencies(alone), latencies(beside)
     print(f"{EACH} small applications alone: {first}")
     print(f"beside one of {count} objects, of which {max(left, 0)} were still to come at the end: {second}")
