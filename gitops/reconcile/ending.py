@@ -117,6 +117,6 @@ def outcome(app: Application, record: OperationRecord) -> dict[str, Any]:
         "finishedAt": state.get("finishedAt"),
         "resources": [
             {k: r.get(k) for k in ("group", "kind", "namespace", "name", "status", "message", "hookPhase", "syncPhase")}
-            for r in (state.get("syncResult") or {}).get("resources") or []
+            for r in record.rows()
         ],
     }

@@ -81,7 +81,7 @@ def park(engine: Engine, run: Run, parked: Parked, comparison: comparing.Compari
     now = time.time()
     engine.state.operations.park(app.id, min(parked.until or now + BACKSTOP_SECONDS, now + BACKSTOP_SECONDS))
     state = operation_state(app)
-    told = (state.get("message"), state.get("phase")) == (record.message, record.phase)
+    told = (state.get("message"), state.get("phase")) == (record.shown, record.phase)
     failed = [("SyncError", record.message)] if record.retry_at is not None else []
     if failed and not told:
         metrics.task_retried(APPLY)
@@ -105,11 +105,11 @@ def _says_the_same(app: Application, findings: statuses.Findings) -> bool:
     status = app.status
     present = (status.get("sync") or {}).get("status"), (status.get("health") or {}).get("status")
     conditions = {c.get("type") for c in status.get("conditions") or ()} & statuses.COMPARISON_CONDITIONS
+    rows = statuses.rows(findings)
     return (
         present == (findings.sync, findings.health)
-        and conditions == {kind for kind, _ in findings.conditions}
-        and [_words(row) for row in status.get("resources") or ()]
-        == [_words(resource.to_status()) for resource in findings.resources]
+        and conditions == {kind for kind, _ in statuses.said(findings, len(rows))}
+        and [_words(row) for row in status.get("resources") or ()] == [_words(row) for row in rows]
     )
 
 

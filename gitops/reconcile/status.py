@@ -11,8 +11,9 @@ from typing import Any
 from gitops.diff import OUT_OF_SYNC, SYNCED, UNKNOWN
 from gitops.model.application import Application
 from gitops.model.artifact import Artifact
-from gitops.model.health import Health
+from gitops.model.health import HEALTHY, Health
 from gitops.model.objects import Object, ObjectKey
+from gitops.model.rows import fitting
 from gitops.state.apps import DesiredState
 
 #: Condition types that a comparison owns: those that it does not find again go.
@@ -25,6 +26,7 @@ COMPARISON_CONDITIONS = frozenset(
         "RepeatedResourceWarning",
         "ExcludedResourceWarning",
         "OrphanedResourceWarning",
+        "StatusTruncatedWarning",
     }
 )
 _IMAGE = re.compile(rb'"image":"([^"\\]{1,512})"')
@@ -41,8 +43,10 @@ _POD_KINDS = frozenset(
         "Rollout",
     }
 )
-#: Longer conditions and messages are cut: the CR has a bound of its own.
-_LONGEST = 4096
+#: Longer conditions and messages are cut, and so many are shown at the most: the CR has a bound of its own.
+_LONGEST, _MOST = 4096, 100
+#: Bytes of JSON that `status.resources` may have; etcd takes 1.5 MiB for all of an object.
+RESOURCES_BYTES = 600_000
 
 
 def timestamp(seconds: float | None = None) -> str:
@@ -104,9 +108,34 @@ class Findings:
     owned: frozenset[str] = field(default_factory=frozenset)
 
 
+def rows(findings: Findings) -> list[dict[str, Any]]:
+    """`status.resources`: of thousands as many as RESOURCES_BYTES hold, those that are not well before the others."""
+    return fitting([resource.to_status() for resource in findings.resources], RESOURCES_BYTES, _matters)
+
+
+def _matters(row: dict[str, Any]) -> bool:
+    health = (row.get("health") or {}).get("status", HEALTHY)
+    return row.get("status") != SYNCED or health != HEALTHY or "requiresPruning" in row
+
+
+def said(findings: Findings, shown: int) -> list[tuple[str, str]]:
+    """The conditions (type, sentence) of these findings, of whose objects so many are shown in the status."""
+    found, left = list(findings.conditions), []
+    if len(found) > _MOST:
+        left.append(f"{len(found) - _MOST} more conditions are not shown")
+        found = found[:_MOST]
+    if shown < len(findings.resources):
+        left.append(
+            f"status.resources shows {shown} of {len(findings.resources)} objects, those that are not Synced and "
+            "Healthy first, for an Application may not grow beyond what etcd takes; split it to see all"
+        )
+    return found + [("StatusTruncatedWarning", "; ".join(left))] * bool(left)
+
+
 def build(app: Application, findings: Findings) -> dict[str, Any]:
     """The parts of the status that a comparison decides."""
     desired = findings.desired
+    resources = rows(findings)
     compared: dict[str, Any] = {"destination": app.spec.destination.to_api()}
     if app.is_multi_source:
         compared["sources"] = [s.to_api() for s in app.spec.sources]
@@ -121,7 +150,7 @@ def build(app: Application, findings: Findings) -> dict[str, Any]:
             {"status": findings.health, **({"message": findings.health_message} if findings.health_message else {})},
             app.status.get("health"),
         ),
-        "conditions": conditions(app.status.get("conditions") or [], findings.conditions, findings.owned),
+        "conditions": conditions(app.status.get("conditions") or [], said(findings, len(resources)), findings.owned),
     }
     if desired and desired.revisions:
         if app.is_multi_source:
@@ -131,7 +160,7 @@ def build(app: Application, findings: Findings) -> dict[str, Any]:
             sync["revision"] = desired.revisions[0]
             status["sourceType"] = desired.source_types[0] if desired.source_types else ""
     if findings.sync != UNKNOWN or findings.resources:
-        status["resources"] = [r.to_status() for r in findings.resources]
+        status["resources"] = resources
         summary: dict[str, Any] = {}
         if findings.images:
             summary["images"] = list(findings.images)
@@ -215,5 +244,7 @@ __all__ = [
     "images",
     "patch",
     "replace",
+    "rows",
+    "said",
     "timestamp",
 ]

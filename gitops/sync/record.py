@@ -10,6 +10,7 @@ import orjson
 
 from gitops.model.application import Application, Operation, operation_state
 from gitops.model.objects import ObjectKey
+from gitops.model.rows import fitting
 from gitops.sync.backoff import retry_delay
 from gitops.sync.hooks import Phase
 from gitops.sync.plan import Plan
@@ -21,6 +22,11 @@ SYNCED = "Synced"
 SYNC_FAILED = "SyncFailed"
 PRUNED = "Pruned"
 PRUNE_SKIPPED = "PruneSkipped"
+
+#: Bytes of JSON that the results may have in the status; etcd takes 1.5 MiB for all of an object.
+STATUS_BYTES = 300_000
+#: Characters of a message there.
+LONGEST_MESSAGE = 4096
 
 #: The first hookPhase of each result code (specs section 5).
 _FIRST_PHASE = {SYNCED: RUNNING, SYNC_FAILED: FAILED, PRUNED: SUCCEEDED, PRUNE_SKIPPED: SUCCEEDED}
@@ -120,6 +126,11 @@ class OperationRecord:
     @property
     def started(self) -> datetime:
         return parse_time(self.started_at)
+
+    @property
+    def shown(self) -> str:
+        """The message as the status has it."""
+        return self.message[:LONGEST_MESSAGE]
 
     @property
     def finished(self) -> bool:
@@ -240,11 +251,14 @@ class OperationRecord:
         return cls(**read)
 
     def to_status(self) -> dict[str, Any]:
-        """`status.operationState`, as Argo CD writes it (specs section 1)."""
+        """`status.operationState`, as Argo CD writes it (specs section 1).
+
+        Of thousands of objects only as many as STATUS_BYTES hold, those that failed before the others.
+        """
         state: dict[str, Any] = {
             "operation": self.operation.to_api(),
             "phase": self.phase,
-            "message": self.message,
+            "message": self.shown,
             "startedAt": self.started_at,
             "syncResult": self._sync_result(),
         }
@@ -254,8 +268,12 @@ class OperationRecord:
             state["retryCount"] = self.retry_count
         return state
 
+    def rows(self) -> list[dict[str, Any]]:
+        """What came of each object, as `syncResult.resources` has it; all of them, however many."""
+        return [_row(task, result) for task, result in self.results.items()]
+
     def _sync_result(self) -> dict[str, Any]:
-        result: dict[str, Any] = {"resources": [_row(task, r) for task, r in self.results.items()]}
+        result: dict[str, Any] = {"resources": fitting(self.rows(), STATUS_BYTES, _matters)}
         if self.multi_source:
             result |= {"revisions": list(self.revisions), "sources": list(self.sources)}
         else:
@@ -264,6 +282,11 @@ class OperationRecord:
         if self.managed_namespace_metadata:
             result["managedNamespaceMetadata"] = self.managed_namespace_metadata
         return result
+
+
+def _matters(row: dict[str, Any]) -> bool:
+    """Whether a row says more than that its object was written."""
+    return row["status"] not in (SYNCED, PRUNED) or row["hookPhase"] in (FAILED, ERROR) or "hookType" in row
 
 
 def _row(task_id: str, result: TaskResult) -> dict[str, Any]:
@@ -276,7 +299,7 @@ def _row(task_id: str, result: TaskResult) -> dict[str, Any]:
         "namespace": namespace,
         "name": name,
         "status": result.code,
-        "message": result.message,
+        "message": result.message[:LONGEST_MESSAGE],
         "hookPhase": result.hook_phase,
         "syncPhase": phase,
     }
