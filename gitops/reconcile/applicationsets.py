@@ -26,9 +26,11 @@ from gitops.model.application import Application
 from gitops.model.names import FINALIZER_FOREGROUND, GROUP, SET_REFRESH, VERSION
 from gitops.model.objects import GVK, Manifest, Object, ObjectKey, annotations_of
 from gitops.model.project import default_project
+from gitops.model.rows import fitting
 from gitops.observe import logs
 from gitops.observe.requests import git_request
 from gitops.reconcile import rollouts
+from gitops.reconcile import status as statuses
 from gitops.reconcile.contents import Contents, check_any
 from gitops.reconcile.control import ControlConfig
 from gitops.reconcile.refs import Waiting
@@ -330,9 +332,15 @@ def _write(
     elif error is None and "applicationStatus" in present:
         status["applicationStatus"] = None
     if applications is not None:
-        status["resources"] = [_resource(obj) for obj in sorted(applications, key=lambda o: str(o["metadata"]["name"]))]
+        status["resources"] = resources(applications)
     if any(present.get(field) != value for field, value in status.items()):
         engine.clusters.control.merge_patch(_set_key(appset), {"status": status}, subresource="status")
+
+
+def resources(applications: Iterable[Object]) -> list[Object]:
+    """`status.resources`: the Applications by name; of thousands, those that are not well before the others."""
+    by_name = sorted(applications, key=lambda obj: str(obj["metadata"]["name"]))
+    return fitting([_resource(obj) for obj in by_name], statuses.RESOURCES_BYTES, statuses.matters)
 
 
 def _resource(app: Object) -> Object:

@@ -110,10 +110,11 @@ class Findings:
 
 def rows(findings: Findings) -> list[dict[str, Any]]:
     """`status.resources`: of thousands as many as RESOURCES_BYTES hold, those that are not well before the others."""
-    return fitting([resource.to_status() for resource in findings.resources], RESOURCES_BYTES, _matters)
+    return fitting([resource.to_status() for resource in findings.resources], RESOURCES_BYTES, matters)
 
 
-def _matters(row: dict[str, Any]) -> bool:
+def matters(row: dict[str, Any]) -> bool:
+    """Whether a row of `status.resources` tells of an object that is not Synced and Healthy."""
     health = (row.get("health") or {}).get("status", HEALTHY)
     return row.get("status") != SYNCED or health != HEALTHY or "requiresPruning" in row
 
@@ -242,6 +243,7 @@ __all__ = [
     "build",
     "conditions",
     "images",
+    "matters",
     "patch",
     "replace",
     "rows",

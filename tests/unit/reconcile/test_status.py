@@ -6,8 +6,9 @@ import orjson
 
 from gitops.model.application import Application
 from gitops.model.health import Health
-from gitops.model.objects import ObjectKey
+from gitops.model.objects import Object, ObjectKey
 from gitops.reconcile import status as statuses
+from gitops.reconcile.applicationsets import resources
 from gitops.reconcile.status import RESOURCES_BYTES, Findings, Resource
 
 APP = Application.from_object({"metadata": {"name": "large", "namespace": "argocd"}, "spec": {"project": "default"}})
@@ -58,3 +59,16 @@ def test_the_warning_goes_with_its_reason() -> None:
     present = {"metadata": APP.metadata, "spec": {"project": "default"}, "status": {"conditions": conditions}}
     after = statuses.build(Application.from_object(present), Findings("Synced", "Healthy"))
     assert after["conditions"] == []
+
+
+def test_an_application_set_of_thousands_shows_those_that_are_not_well_first() -> None:
+    def application(number: int, health: str) -> Object:
+        status = {"sync": {"status": "Synced"}, "health": {"status": health}}
+        return {"metadata": {"name": f"app-{number:05}", "namespace": "argocd"}, "status": status}
+
+    made = [application(number, "Healthy") for number in range(20_000)] + [application(20_000, "Degraded")]
+    rows = resources(reversed(made))
+    assert len(orjson.dumps(rows)) <= RESOURCES_BYTES
+    assert 1_000 < len(rows) < 20_000
+    assert rows[0]["name"] == "app-00000"
+    assert rows[-1] == {**rows[0], "name": "app-20000", "health": {"status": "Degraded"}}
