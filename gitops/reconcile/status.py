@@ -120,11 +120,14 @@ def matters(row: dict[str, Any]) -> bool:
 
 
 def said(findings: Findings, shown: int) -> list[tuple[str, str]]:
-    """The conditions (type, sentence) of these findings, of whose objects so many are shown in the status."""
+    """The conditions (type, sentence) of these findings, of whose objects so many are shown in the status.
+
+    Of more than a hundred, errors come before warnings.
+    """
     found, left = list(findings.conditions), []
     if len(found) > _MOST:
         left.append(f"{len(found) - _MOST} more conditions are not shown")
-        found = found[:_MOST]
+        found = sorted(found, key=lambda condition: not condition[0].endswith("Error"))[:_MOST]
     if shown < len(findings.resources):
         left.append(
             f"status.resources shows {shown} of {len(findings.resources)} objects, those that are not Synced and "

@@ -53,6 +53,13 @@ def test_a_hundred_conditions_are_enough() -> None:
     assert conditions[-1]["message"] == "4900 more conditions are not shown"
 
 
+def test_an_error_is_shown_before_any_number_of_warnings() -> None:
+    warnings = [("SharedResourceWarning", f"object {number} is another's too") for number in range(500)]
+    status = statuses.build(APP, Findings("OutOfSync", "Healthy", conditions=[*warnings, ("SyncError", "refused")]))
+    assert status["conditions"][0]["type"] == "SyncError"
+    assert len(status["conditions"]) == 101
+
+
 def test_the_warning_goes_with_its_reason() -> None:
     _, conditions, _ = built(conditions=101)
     assert conditions[-1]["type"] == "StatusTruncatedWarning"
