@@ -65,15 +65,17 @@ class RefsReader:
         for ahead in self.ahead:
             if ahead.url == url:
                 ahead.look.result()
-        known = self.state.refs.get(url, wanted)
-        self.noted = (url, wanted, known.noted if known else "")
-        if known and self.clock() - known.at < self.interval:
-            if known.refs is None:
-                raise RepositoryError(known.error)
-            return Refs.from_json(known.refs)
-        if not self.state.refs.lease(url, self.owner, ttl=90.0):
-            self.state.refs.wait(url, app, self.rank)
-            raise Waiting(f"{app} waits for a look at its repository")
+        while True:
+            known = self.state.refs.get(url, wanted)
+            self.noted = (url, wanted, known.noted if known else "")
+            if known and self.clock() - known.at < self.interval:
+                if known.refs is None:
+                    raise RepositoryError(known.error)
+                return Refs.from_json(known.refs)
+            if self.state.refs.lease(url, self.owner, ttl=90.0):
+                break
+            if self.state.refs.wait(url, app, self.rank):
+                raise Waiting(f"{app} waits for a look at its repository")
         if wanted and known and known.refs and not known.at:
             former = Refs.from_json(known.refs)
             if branch := former.branch(wanted):

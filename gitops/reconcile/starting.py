@@ -27,6 +27,8 @@ logger = logging.getLogger("gitops.apply")
 
 #: Seconds after which the clock wakes an operation that nobody goes on with.
 SAFETY_SECONDS = 60.0
+#: How often a person's operation is written anew where the CR has changed in between.
+CONFLICTS = 10
 
 
 def begin(engine: Engine, app: Application, obj: Object) -> OperationRecord | None:
@@ -153,41 +155,42 @@ def request(
     resources: list[dict[str, str]] | None = None,
     sync_options: list[str] | None = None,
 ) -> None:
-    """Write an operation to the CR and wish for it (see Engine.request_sync)."""
-    obj = engine.application(app_id, fresh=True)
-    if obj is None:
-        raise SyncError(f"Application {app_id} does not exist")
-    if waiter and _was_asked(obj, waiter):
-        return
-    if obj.get("operation"):
-        raise SyncError(f"another operation of {app_id} is in progress; try again when it has ended")
-    app = Application.from_object(obj)
-    automated = app.spec.sync_policy.automated
+    """Write an operation to the CR and wish for it (see Engine.request_sync).
+
+    What others write to the CR meanwhile, such as a status of our own, refuses nobody: it is read and tried again, as
+    Argo CD's API does. Another operation does.
+    """
     sync: dict[str, Any] = {
         "revision": revision or None,
-        "prune": (automated is not None and automated.prune) if prune is None else prune,
         "dryRun": dry_run or None,
         "syncStrategy": {"hook": {"force": True}} if force else None,
         "resources": resources or None,
         "syncOptions": sync_options or None,
     }
-    operation: dict[str, Any] = {
-        "sync": {k: v for k, v in sync.items() if v is not None},
-        "initiatedBy": {"username": by},
-    }
+    operation: dict[str, Any] = {"initiatedBy": {"username": by}}
     if waiter:
         operation["info"] = [{"name": ending.WAITER, "value": waiter}]
     namespace, name = app_id.split("/", 1)
-    version = obj["metadata"]["resourceVersion"]
-    patch = {"metadata": {"resourceVersion": version}, "operation": operation}
-    try:
-        changed = engine.clusters.control.merge_patch(ObjectKey(GROUP, "Application", namespace, name), patch)
-    except ApiError as error:
-        if error.conflict:
-            if waiter and _was_asked(engine.application(app_id, fresh=True) or {}, waiter):
-                return
-            raise SyncError(f"{app_id} has just been changed by somebody else; try again") from None
-        raise
+    for _ in range(CONFLICTS):
+        obj = engine.application(app_id, fresh=True)
+        if obj is None:
+            raise SyncError(f"Application {app_id} does not exist")
+        if waiter and _was_asked(obj, waiter):
+            return
+        if obj.get("operation"):
+            raise SyncError(f"another operation of {app_id} is in progress; try again when it has ended")
+        automated = Application.from_object(obj).spec.sync_policy.automated
+        sync["prune"] = (automated is not None and automated.prune) if prune is None else prune
+        operation["sync"] = {key: value for key, value in sync.items() if value is not None}
+        patch = {"metadata": {"resourceVersion": obj["metadata"]["resourceVersion"]}, "operation": operation}
+        try:
+            changed = engine.clusters.control.merge_patch(ObjectKey(GROUP, "Application", namespace, name), patch)
+            break
+        except ApiError as error:
+            if not error.conflict:
+                raise
+    else:
+        raise SyncError(f"{app_id} is being changed by somebody else again and again; try again")
     engine.state.apps.put(app_id, changed)
     engine.state.look_anew(app_id)
     engine.state.queue.want(FETCH, app_id, Rank.PERSON)

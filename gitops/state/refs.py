@@ -13,6 +13,11 @@ from gitops.state.keys import Keys
 from gitops.state.queue import Rank
 from gitops.state.seal import Seal
 
+#: Only while somebody looks: who is done tells those that wait by then, and nobody after them.
+_WAIT = (
+    "if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end "
+    "redis.call('SADD', KEYS[2], ARGV[1]) redis.call('EXPIRE', KEYS[2], 3600) return 1"
+)
 _FREE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 
 
@@ -99,10 +104,10 @@ class RefsCache:
         """Become the one who looks, for at most `ttl` seconds."""
         return bool(self._redis.set(self._keys.refs_lease(url), owner, nx=True, px=int(ttl * 1000)))
 
-    def wait(self, url: str, app: str, rank: Rank) -> None:
-        """Ask to be told when the one who looks is done."""
-        self._redis.sadd(self._keys.waiting(url), f"{int(rank)}|{app}")
-        self._redis.expire(self._keys.waiting(url), 3600)
+    def wait(self, url: str, app: str, rank: Rank) -> bool:
+        """Ask to be told when the one who looks is done. False where nobody looks any more."""
+        keys = [self._keys.refs_lease(url), self._keys.waiting(url)]
+        return bool(self._redis.eval(_WAIT, len(keys), *keys, f"{int(rank)}|{app}"))
 
     def free(self, url: str, owner: str) -> dict[Rank, set[str]]:
         """Give the lease back. Returns the applications that waited for it, by how urgent they are."""

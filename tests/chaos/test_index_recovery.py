@@ -54,11 +54,14 @@ def requests(world: World, mark: int, verb: str) -> int:
 def test_a_restarted_api_server_is_followed_on_and_only_what_changed_meanwhile_is_looked_at(world: World) -> None:
     state = State(Settings(redis_url=world.redis.url, seal_key=world.engine.env["GITOPS_SEAL_KEY"]))
 
+    def watched() -> bool:
+        return all(state.live.snapshot(f"argocd/{app}").observed for app in APPS)
+
     def quiet() -> bool:
         flags = [state.apps.flags(f"argocd/{app}") for app in APPS]
         return all(f.dirty == f.seen for f in flags) and not any(state.queue.depths().values())
 
-    eventually(quiet, "an index at rest", context=world.logs)
+    eventually(lambda: watched() and quiet(), "an index at rest", context=world.logs)
     known = {app: state.live.snapshot(f"argocd/{app}").observed for app in APPS}
     mark = world.cluster.audit.mark()
     edited = ObjectKey("", "ConfigMap", APPS[3], "settings")

@@ -4,13 +4,19 @@
 --   rank     "0" poll, "1" drift, "2" webhook, "3" a person; 0 waits in the normal list, others in the urgent one,
 --            and 3 goes to the end that is served next
 --   returns  1 where a message was pushed, 0 where the wish joined the one that waits already
--- A waiting message is moved up, never doubled, when a more urgent wish comes.
--- The hash of counters lies beside the lists, under the same prefix; it has one field for each queue and each task.
+-- A waiting message is moved up, never doubled, when a more urgent wish comes. One that is nowhere any more was lost on
+-- its way to a worker (the broker gives it away before the worker can say that it has it), and is sent anew.
+-- The hash of counters lies beside the lists, under the same prefix; it has one field for each queue and each task. So
+-- does kombu's hash of the messages that workers have taken.
 local function publish(app, task, rank, id, payload, normal, urgent)
   local field = 'pend:' .. task
-  local counters = string.sub(normal, 1, -#task - 1) .. 'counters'
+  local prefix = string.sub(normal, 1, -#task - 1)
+  local counters = prefix .. 'counters'
   local pend = redis.call('HGET', app, field)
-  if pend then
+  local function is_lost()
+    return redis.call('LLEN', normal) + redis.call('LLEN', urgent) + redis.call('HLEN', prefix .. 'unacked') == 0
+  end
+  if pend and not is_lost() then
     local waiting_rank, waiting_id = string.match(pend, '^(%d)|(.*)$')
     if tonumber(waiting_rank) >= tonumber(rank) then
       redis.call('HINCRBY', counters, 'coalesced:' .. task, 1)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gitops.cluster import ClusterClient
+from gitops.errors import SyncError
 from gitops.model.objects import Manifest, ObjectKey
 from gitops.reconcile import Engine
 from gitops.settings import Settings
@@ -125,3 +126,25 @@ def test_a_refresh_that_is_asked_for_while_another_one_ends_is_taken_away(
         assert steps.fetch()
         steps.compare()
         assert "annotations" not in (prepared.get(key) or {})["metadata"]
+
+
+def test_a_status_that_is_written_meanwhile_refuses_no_person_a_sync(
+    steps: Steps, prepared: ClusterClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = ObjectKey("argoproj.io", "Application", *steps.app.split("/"))
+    control = steps.engine.clusters.control
+    patch, written = control.merge_patch, []
+
+    def after_another(*args: Any, **options: Any) -> Any:
+        if not written:
+            written.append(prepared.merge_patch(key, {"status": {"health": {"status": "Progressing"}}}))
+        return patch(*args, **options)
+
+    monkeypatch.setattr(control, "merge_patch", after_another)
+    steps.engine.request_sync(steps.app, by="anna")
+    app = prepared.get(key)
+    assert app
+    assert written
+    assert app["operation"]["initiatedBy"] == {"username": "anna"}
+    with pytest.raises(SyncError, match="is in progress"):
+        steps.engine.request_sync(steps.app, by="bert")

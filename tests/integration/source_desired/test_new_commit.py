@@ -206,3 +206,23 @@ def test_two_sources_of_one_repository_see_one_look(desk: Any, fleet: Any, git_s
     assert desired.revisions == (sha, sha)
     # Where the branch is, its commit, and the list of all refs.
     assert git_server.counts(fleet.name) == {"git-upload-pack": 3}
+
+
+def test_a_look_that_ends_before_one_could_ask_to_be_told_is_no_look_to_wait_for(
+    desk: Any, fleet: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one stores its look and gives the lease back right after it was found to be taken."""
+    other = RefsReader(desk.state, INTERVAL, "the other")
+    mine = RefsReader(desk.state, INTERVAL, "mine")
+    mirrors = Mirrors(desk.disk / "git", RepositoryConfig(), bounds=desk.bounds)
+    desk.state.refs.expire(fleet.http_url)
+    lease = desk.state.refs.lease
+
+    def taken(url: str, owner: str, ttl: float) -> bool:
+        monkeypatch.setattr(desk.state.refs, "lease", lease)
+        other.get(mirrors, fleet.http_url, "argocd/other")
+        return False
+
+    monkeypatch.setattr(desk.state.refs, "lease", taken)
+    assert mine.get(mirrors, fleet.http_url, "argocd/asks").resolve("main")
+    assert desk.state.redis.exists(desk.state.keys.waiting(fleet.http_url)) == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gitops.state import State
-from gitops.state.queue import APPLY, DIFF, FETCH, QUEUES, TASKS, Rank
+from gitops.state.queue import APPLY, DIFF, FETCH, QUEUES, TASKS, Rank, queue_of
 
 Waiting = Callable[[str], list[dict[str, str]]]
 
@@ -46,6 +46,22 @@ def test_a_person_is_served_before_a_push_and_a_push_before_a_poll(state: State,
     state.queue.want(FETCH, "argocd/person", Rank.PERSON)
     served = [m["app"] for queue in QUEUES for m in waiting(queue)]
     assert served == ["argocd/person", "argocd/push", "argocd/poll"]
+
+
+def test_a_message_that_was_lost_on_its_way_to_a_worker_does_not_silence_the_next_wish(
+    state: State, waiting: Waiting
+) -> None:
+    for rank in (Rank.POLL, Rank.PERSON):
+        assert state.queue.want(FETCH, "argocd/a", rank)
+        # Redis has given it away, and the connection broke before the worker could note that it has it.
+        queue = state.keys.queue(queue_of(FETCH, rank))
+        message = state.redis.rpop(queue)
+        state.redis.hset(state.keys.taken, "tag", message)
+        assert not state.queue.want(FETCH, "argocd/a", rank), "a worker that has taken it will begin with it"
+        state.redis.hdel(state.keys.taken, "tag")
+        assert state.queue.want(FETCH, "argocd/a", rank)
+        assert len(waiting(queue_of(FETCH, rank))) == 1
+        assert state.redis.delete(queue) == 1
 
 
 def test_no_queue_outgrows_the_number_of_applications(state: State) -> None:
