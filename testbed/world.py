@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gitops.cluster import ClusterClient
-from gitops.errors import ClusterError
-from gitops.model.objects import GVK, Manifest, Object, ObjectKey
+from gitops.model.objects import Manifest, Object, ObjectKey
 from testbed.controlplane import ControlPlane
 from testbed.engine import Engine
 from testbed.gitrepo import GitRepo
@@ -28,16 +27,6 @@ def eventually(check: Callable[[], Any], what: str, timeout: float = DEADLINE, c
             raise AssertionError(f"{what} did not come about within {timeout:g} s\n{context()}")
         time.sleep(0.02)
     return answer
-
-
-def served(client: ClusterClient, gvk: GVK) -> bool:
-    """Whether the cluster serves a kind by now; one that a definition brings may take a second."""
-    client.discovery.invalidate()
-    try:
-        next(client.list(gvk), None)
-    except ClusterError:
-        return False
-    return True
 
 
 @dataclass

@@ -100,11 +100,12 @@ def install(client: ClusterClient, namespace: str, resources: list[dict[str, obj
         client.apply(Manifest.of(resource))
     client.discovery.invalidate()
     for kind in ("Application", "AppProject", "ApplicationSet"):
-        _wait_served(client, GVK("argoproj.io", "v1alpha1", kind))
+        wait_served(client, GVK("argoproj.io", "v1alpha1", kind))
     client.apply(Manifest.of({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}))
 
 
-def _wait_served(client: ClusterClient, gvk: GVK, seconds: float = 30.0) -> None:
+def wait_served(client: ClusterClient, gvk: GVK, seconds: float = 30.0) -> None:
+    """Wait until the cluster serves a kind whose definition was just applied. Raises what it says after `seconds`."""
     import time
 
     deadline = time.monotonic() + seconds

@@ -9,13 +9,14 @@ from gitops.cluster.connection import Connection
 from gitops.cluster.discovery import ApiResource, Discovery
 from gitops.cluster.errors import ApiError, ApiRefused, Cause, InvalidObject, UnknownKind
 from gitops.cluster.limits import AdaptiveLimiter, Limiter, Unlimited
-from gitops.cluster.parallel import Outcome, run_parallel
+from gitops.cluster.parallel import READERS, Outcome, run_parallel
 from gitops.cluster.registry import Clusters, read_cluster
 from gitops.cluster.transport import Observer, Response, Transport
 from gitops.cluster.watch import Event, Watch
 from gitops.cluster.watches import Watches
 
 __all__ = [
+    "READERS",
     "AdaptiveLimiter",
     "ApiError",
     "ApiRefused",

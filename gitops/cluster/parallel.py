@@ -13,6 +13,9 @@ from gitops.errors import GitOpsError
 T = TypeVar("T")
 R = TypeVar("R")
 
+#: Objects read at a time for one application; reads are cheap for the server, so they need no shared limit.
+READERS = 6
+
 
 @dataclass(slots=True)
 class Outcome(Generic[T, R]):

@@ -26,7 +26,7 @@ from gitops.model.application import Application
 from gitops.model.names import FINALIZER_FOREGROUND, GROUP, SET_REFRESH, VERSION
 from gitops.model.objects import GVK, Manifest, Object, ObjectKey, annotations_of
 from gitops.model.project import default_project
-from gitops.model.rows import fitting
+from gitops.model.rows import RESOURCES_BYTES, fitting
 from gitops.observe import logs
 from gitops.observe.requests import git_request
 from gitops.reconcile import rollouts
@@ -340,7 +340,7 @@ def _write(
 def resources(applications: Iterable[Object]) -> list[Object]:
     """`status.resources`: the Applications by name; of thousands, those that are not well before the others."""
     by_name = sorted(applications, key=lambda obj: str(obj["metadata"]["name"]))
-    return fitting([_resource(obj) for obj in by_name], statuses.RESOURCES_BYTES, statuses.matters)
+    return fitting([_resource(obj) for obj in by_name], RESOURCES_BYTES, statuses.matters)
 
 
 def _resource(app: Object) -> Object:

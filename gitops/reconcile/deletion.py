@@ -6,7 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from gitops.cluster import ApiError, UnknownKind, run_parallel
+from gitops.cluster import READERS, ApiError, UnknownKind, run_parallel
 from gitops.errors import DeletionError, GitOpsError, InvalidSpecError, LockLost
 from gitops.health import assess
 from gitops.model.application import Application
@@ -18,7 +18,6 @@ from gitops.observe import logs
 from gitops.reconcile import compare as comparing
 from gitops.reconcile import status as statuses
 from gitops.reconcile.control import ControlConfig
-from gitops.reconcile.look import READERS
 from gitops.reconcile.recording import RecordingClient
 from gitops.reconcile.refs import Waiting
 from gitops.reconcile.share import in_flight

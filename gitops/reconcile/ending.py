@@ -107,14 +107,13 @@ def _tell(engine: Engine, app: Application, record: OperationRecord, seconds: fl
 
 def outcome(app: Application, record: OperationRecord) -> dict[str, Any]:
     """What the ad hoc task answers: phase, message, revisions and a line for each object; no manifest."""
-    state = record.to_status()
     return {
         "application": app.id,
         "phase": record.phase,
         "message": record.message,
         "revisions": list(record.revisions),
-        "startedAt": state.get("startedAt"),
-        "finishedAt": state.get("finishedAt"),
+        "startedAt": record.started_at,
+        "finishedAt": record.finished_at or None,
         "resources": [
             {k: r.get(k) for k in ("group", "kind", "namespace", "name", "status", "message", "hookPhase", "syncPhase")}
             for r in record.rows()

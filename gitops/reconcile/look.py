@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from gitops.cluster import ApiError, ClusterClient, UnknownKind, run_parallel
+from gitops.cluster import READERS, ApiError, ClusterClient, UnknownKind, run_parallel
 from gitops.diff import (
     OUT_OF_SYNC,
     SYNCED,
@@ -33,8 +33,6 @@ from gitops.reconcile.status import Resource
 from gitops.state.live import Note, Snapshot
 from gitops.sync import object_options
 
-#: Objects read at a time for one application; reads are cheap for the server, so they need no shared limit.
-READERS = 6
 #: Objects that one reader reads at the least, where there are so many: a thread costs as much as a request.
 EACH = 2
 _IGNORED = "ignore-healthcheck"

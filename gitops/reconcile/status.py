@@ -13,7 +13,7 @@ from gitops.model.application import Application
 from gitops.model.artifact import Artifact
 from gitops.model.health import HEALTHY, Health
 from gitops.model.objects import Object, ObjectKey
-from gitops.model.rows import fitting
+from gitops.model.rows import LONGEST, RESOURCES_BYTES, fitting
 from gitops.state.apps import DesiredState
 
 #: Condition types that a comparison owns: those that it does not find again go.
@@ -43,10 +43,8 @@ _POD_KINDS = frozenset(
         "Rollout",
     }
 )
-#: Longer conditions and messages are cut, and so many are shown at the most: the CR has a bound of its own.
-_LONGEST, _MOST = 4096, 100
-#: Bytes of JSON that `status.resources` may have; etcd takes 1.5 MiB for all of an object.
-RESOURCES_BYTES = 600_000
+#: Conditions that are shown at the most.
+_MOST = 100
 
 
 def timestamp(seconds: float | None = None) -> str:
@@ -191,7 +189,7 @@ def conditions(
     known = {(c.get("type"), c.get("message")): c for c in present}
     fresh: dict[tuple[str, str], dict[str, Any]] = {}
     for kind, sentence in found:
-        message = sentence[:_LONGEST]
+        message = sentence[:LONGEST]
         former = known.get((kind, message))
         fresh[kind, message] = former or {"type": kind, "message": message, "lastTransitionTime": timestamp()}
     return kept + list(fresh.values())

@@ -24,8 +24,8 @@ SOON = 0.25
 #: Seconds between two looks for pruned objects that are still going: what another engine applied carries no label of
 #: ours, so that no watch event tells of its end.
 GOING = 2.0
-#: Objects that one step writes at the most: a wave of thousands takes many steps, so that others get their turn and
-#: their share of the cluster's in-flight limit.
+#: Objects that one step tries or writes at the most: a wave of thousands takes many steps, so that others get their
+#: turn and their share of the cluster's in-flight limit.
 STEP_TASKS = 200
 
 TASKS_FAILED = "one or more synchronization tasks completed unsuccessfully"
@@ -70,8 +70,8 @@ def _advance(record: OperationRecord, desired: Mapping[ObjectKey, Manifest], con
     plan = record.plan
     if plan is None:
         raise SyncError("the operation has no plan yet; make one with gitops.sync.plan and set record.plan")
-    if not record.validated and (first := _validate(record, plan, desired, context)) is not None:
-        return first
+    if not record.validated and (outcome := _validate(record, plan, desired, context)) is not None:
+        return outcome
     if context.now() < record.hold_until:
         return Parked(record.message, until=record.hold_until)
     return _next_group(record, plan, desired, context)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -10,8 +10,9 @@ import orjson
 
 from gitops.model.application import Application, Operation, operation_state
 from gitops.model.objects import ObjectKey
-from gitops.model.rows import fitting
+from gitops.model.rows import LONGEST, RESULTS_BYTES, fitting
 from gitops.sync.backoff import retry_delay
+from gitops.sync.compact import given
 from gitops.sync.hooks import Phase
 from gitops.sync.plan import Plan
 from gitops.sync.ports import ERROR, FAILED, RUNNING, SUCCEEDED, TERMINATING
@@ -22,11 +23,6 @@ SYNCED = "Synced"
 SYNC_FAILED = "SyncFailed"
 PRUNED = "Pruned"
 PRUNE_SKIPPED = "PruneSkipped"
-
-#: Bytes of JSON that the results may have in the status; etcd takes 1.5 MiB for all of an object.
-STATUS_BYTES = 300_000
-#: Characters of a message there.
-LONGEST_MESSAGE = 4096
 
 #: The first hookPhase of each result code (specs section 5).
 _FIRST_PHASE = {SYNCED: RUNNING, SYNC_FAILED: FAILED, PRUNED: SUCCEEDED, PRUNE_SKIPPED: SUCCEEDED}
@@ -74,17 +70,12 @@ class TaskResult:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dict without the fields that have their default."""
-        given = {name: value for name, default in _DEFAULTS if (value := getattr(self, name)) != default}
-        return {"code": self.code, **given}
+        return {"code": self.code, **given(self)}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """The inverse of to_json."""
         return cls(**{**data, "images": tuple(data["images"])}) if "images" in data else cls(**data)
-
-
-#: Field by field, for an operation has thousands of results and rests after each step: `asdict` copies all it finds.
-_DEFAULTS = tuple((field.name, field.default) for field in fields(TaskResult) if field.default is not MISSING)
 
 
 @dataclass(slots=True)
@@ -130,7 +121,7 @@ class OperationRecord:
     @property
     def shown(self) -> str:
         """The message as the status has it."""
-        return self.message[:LONGEST_MESSAGE]
+        return self.message[:LONGEST]
 
     @property
     def finished(self) -> bool:
@@ -253,7 +244,7 @@ class OperationRecord:
     def to_status(self) -> dict[str, Any]:
         """`status.operationState`, as Argo CD writes it (specs section 1).
 
-        Of thousands of objects only as many as STATUS_BYTES hold, those that failed before the others.
+        Of thousands of objects only as many as RESULTS_BYTES hold, those that failed before the others.
         """
         state: dict[str, Any] = {
             "operation": self.operation.to_api(),
@@ -273,7 +264,7 @@ class OperationRecord:
         return [_row(task, result) for task, result in self.results.items()]
 
     def _sync_result(self) -> dict[str, Any]:
-        result: dict[str, Any] = {"resources": fitting(self.rows(), STATUS_BYTES, _matters)}
+        result: dict[str, Any] = {"resources": fitting(self.rows(), RESULTS_BYTES, _matters)}
         if self.multi_source:
             result |= {"revisions": list(self.revisions), "sources": list(self.sources)}
         else:
@@ -299,7 +290,7 @@ def _row(task_id: str, result: TaskResult) -> dict[str, Any]:
         "namespace": namespace,
         "name": name,
         "status": result.code,
-        "message": result.message[:LONGEST_MESSAGE],
+        "message": result.message[:LONGEST],
         "hookPhase": result.hook_phase,
         "syncPhase": phase,
     }

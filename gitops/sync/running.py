@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from gitops.cluster import run_parallel
+from gitops.cluster import READERS, run_parallel
 from gitops.model.health import DEGRADED, HEALTHY, UNKNOWN, Health
 from gitops.model.objects import Object
 from gitops.sync import hooked
@@ -16,9 +16,6 @@ from gitops.sync.record import PRUNED, OperationRecord, TaskResult
 from gitops.sync.task import Task
 
 R = TypeVar("R")
-
-#: Objects read at a time; reads are cheap for the server, so they need no share of its limit.
-READERS = 6
 
 
 def for_all(fn: Callable[[Task], R], tasks: Sequence[Task], context: Context, *, at_least: int = 1) -> list[R]:

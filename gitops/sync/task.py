@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from gitops.model.objects import ObjectKey
+from gitops.sync.compact import given
 from gitops.sync.hooks import SYNC_PHASES, DeletePolicy, Phase
 
 
@@ -68,11 +69,10 @@ class Task:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dict without the fields that have their default."""
-        given = {name: value for name, default in _DEFAULTS if (value := getattr(self, name)) != default}
-        given |= {"key": self.key.encode(), "version": self.version, "phase": str(self.phase)}
+        data = given(self) | {"key": self.key.encode(), "version": self.version, "phase": str(self.phase)}
         if self.target is not None:
-            given["target"] = "" if self.target == self.key else self.target.encode()
-        return given
+            data["target"] = "" if self.target == self.key else self.target.encode()
+        return data
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
@@ -88,7 +88,3 @@ class Task:
                 "delete_policies": tuple(DeletePolicy(policy) for policy in data.get("delete_policies", ())),
             }
         )
-
-
-#: Field by field, for a plan has thousands of tasks and rests after each step: `asdict` copies all that it finds.
-_DEFAULTS = tuple((field.name, field.default) for field in fields(Task) if field.default is not MISSING)

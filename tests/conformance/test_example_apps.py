@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gitops.cli.local import install
+from gitops.cli.local import install, wait_served
 from gitops.cluster import ClusterClient, Connection
 from gitops.model.objects import GVK, Manifest, Object, ObjectKey
 from testbed.controlplane import ControlPlane
@@ -22,7 +22,7 @@ from testbed.engine import Engine, custom_resources
 from testbed.gitrepo import GitRepo
 from testbed.gitserver import GitServer
 from testbed.redis import RedisServer
-from testbed.world import World, eventually, served
+from testbed.world import World, eventually
 
 ROLLOUT = GVK("argoproj.io", "v1alpha1", "Rollout")
 #: The kind of blue-green, as its operator brings it.
@@ -140,7 +140,7 @@ def test_guestbook_by_hand(world: World, examples: GitRepo) -> None:
 def test_the_whole_fleet(world: World, examples: GitRepo, conformance: Path) -> None:
     """The app of apps makes all others, from this server in place of the one that its values name."""
     world.client.apply(Manifest.of(ROLLOUTS))
-    eventually(lambda: served(world.client, ROLLOUT), "the kind Rollout")
+    wait_served(world.client, ROLLOUT)
     folders = sorted(p.name for p in (conformance / "example-apps").iterdir() if p.is_dir())
     children = [folder for folder in folders if folder != "apps"]
     listed = yaml.safe_load((conformance / "example-apps" / "apps" / "values.yaml").read_text())["applications"]

@@ -13,10 +13,7 @@ local function publish(app, task, rank, id, payload, normal, urgent)
   local prefix = string.sub(normal, 1, -#task - 1)
   local counters = prefix .. 'counters'
   local pend = redis.call('HGET', app, field)
-  local function is_lost()
-    return redis.call('LLEN', normal) + redis.call('LLEN', urgent) + redis.call('HLEN', prefix .. 'unacked') == 0
-  end
-  if pend and not is_lost() then
+  if pend and redis.call('LLEN', normal) + redis.call('LLEN', urgent) + redis.call('HLEN', prefix .. 'unacked') > 0 then
     local waiting_rank, waiting_id = string.match(pend, '^(%d)|(.*)$')
     if tonumber(waiting_rank) >= tonumber(rank) then
       redis.call('HINCRBY', counters, 'coalesced:' .. task, 1)

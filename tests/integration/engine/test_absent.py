@@ -69,7 +69,7 @@ def test_a_first_sync_of_many_objects_reads_none_of_them(world: World) -> None:
             )
         }
     )
-    audit = AuditLog(world.cluster.audit_log)
+    audit = world.cluster.audit
     mark = audit.mark()
     world.application(name, repo.http_url)
     world.becomes(name)

@@ -17,12 +17,13 @@ from appsets import (
 
 from gitops.cli.local import install
 from gitops.cluster import ClusterClient, Connection
+from gitops.errors import ClusterError
 from gitops.model.objects import GVK, Manifest, ObjectKey
 from gitops.web.matching import touched
 from gitops.web.providers import Push
 from testbed.controlplane import ControlPlane
 from testbed.engine import Engine, custom_resources
-from testbed.world import World, eventually, served
+from testbed.world import World, eventually
 
 
 def test_a_directory_in_git_is_an_application(world: World, small: dict[str, str]) -> None:
@@ -147,11 +148,6 @@ def test_a_commit_arrives_by_the_interval_alone(
         eventually(lambda: there.app("polled-b"), "the second", context=there.logs)
 
 
-def kind(name: str) -> GVK:
-    """One of Argo CD's kinds."""
-    return GVK("argoproj.io", "v1alpha1", name)
-
-
 def test_a_cluster_without_the_kind_is_served_all_the_same(
     world: World, apart: ControlPlane, redis_url: str, small: dict[str, str]
 ) -> None:
@@ -160,8 +156,8 @@ def test_a_cluster_without_the_kind_is_served_all_the_same(
     for crd in kept:
         client.apply(Manifest.of(crd))
     client.apply(Manifest.of({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "argocd"}}))
-    eventually(lambda: served(client, kind("Application")) and served(client, kind("AppProject")), "the kinds")
-    assert not served(client, kind("ApplicationSet"))
+    eventually(lambda: served(client, "Application") and served(client, "AppProject"), "the kinds")
+    assert not served(client, "ApplicationSet")
     repo = world.repo({"app/settings.yaml": small["app/settings.yaml"]})
     with Engine(apart.kubeconfig, redis_url, workers=1, env=POLLING) as engine:
         there = World(client, engine, world.git, apart, world.redis)
@@ -169,3 +165,11 @@ def test_a_cluster_without_the_kind_is_served_all_the_same(
         there.becomes("alone")
         assert web_backend(there).watched()
         assert "ERROR" not in there.logs()
+
+
+def served(client: ClusterClient, kind: str) -> bool:
+    client.discovery.invalidate()
+    try:
+        return next(client.list(GVK("argoproj.io", "v1alpha1", kind)), None) is None
+    except ClusterError:
+        return False

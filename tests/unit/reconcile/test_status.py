@@ -7,9 +7,10 @@ import orjson
 from gitops.model.application import Application
 from gitops.model.health import Health
 from gitops.model.objects import Object, ObjectKey
+from gitops.model.rows import RESOURCES_BYTES
 from gitops.reconcile import status as statuses
 from gitops.reconcile.applicationsets import resources
-from gitops.reconcile.status import RESOURCES_BYTES, Findings, Resource
+from gitops.reconcile.status import Findings, Resource
 
 APP = Application.from_object({"metadata": {"name": "large", "namespace": "argocd"}, "spec": {"project": "default"}})
 

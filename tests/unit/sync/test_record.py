@@ -6,10 +6,11 @@ import orjson
 
 from gitops.model.application import Operation
 from gitops.model.objects import ObjectKey
+from gitops.model.rows import RESULTS_BYTES
 from gitops.sync import OperationRecord
 from gitops.sync.hooks import DeletePolicy, Phase
 from gitops.sync.plan import NamespaceStep, Plan
-from gitops.sync.record import PRUNED, STATUS_BYTES, SYNC_FAILED, SYNCED, TaskResult
+from gitops.sync.record import PRUNED, SYNC_FAILED, SYNCED, TaskResult
 from gitops.sync.task import Task
 
 STARTED = "2026-01-01T00:00:00Z"
@@ -62,7 +63,7 @@ def test_the_status_of_thousands_of_objects_tells_of_those_that_failed() -> None
     large.message = "a reason, " * 10_000
     status = large.to_status()
     rows = status["syncResult"]["resources"]
-    assert len(orjson.dumps(status)) < STATUS_BYTES + 10_000
+    assert len(orjson.dumps(status)) < RESULTS_BYTES + 10_000
     assert 1_000 < len(rows) < 20_000
     assert rows[-1]["name"] == names[-1]
     assert [row["name"] for row in rows] == sorted(row["name"] for row in rows)
@@ -73,5 +74,5 @@ def test_even_what_failed_stays_within_the_bound() -> None:
     names = [f"part-{n:05}" for n in range(5_000)]
     tasks = [Task(config_map(name), "v1", Phase.SYNC, target=config_map(name)) for name in names]
     large = record(tasks, [TaskResult.of(SYNC_FAILED, "refused, for " * 1_000) for _ in tasks])
-    assert len(orjson.dumps(large.to_status())) < STATUS_BYTES + 10_000
+    assert len(orjson.dumps(large.to_status())) < RESULTS_BYTES + 10_000
     assert large.to_status()["syncResult"]["resources"][0]["name"] == names[0]
